@@ -1,0 +1,308 @@
+//! What a Rollout means, whatever version of the document it was written in.
+//!
+//! The parser, the schema and the documentation work on the documents; everything behind `api/` works on these types.
+
+use serde::{Deserialize, Serialize};
+
+/// A whole number of pods, or a percentage of the workload's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Amount {
+    /// Pods.
+    Pods(u32),
+    /// Percent of the workload's size, 0 to 100.
+    Percent(u32),
+}
+
+impl Amount {
+    /// The number of pods for a workload of `size` pods: percent is rounded up, the result is clamped to `size`
+    /// (Kruise, `batchrelease/control/util.go`).
+    pub fn of(self, size: u32) -> u32 {
+        let pods = match self {
+            Self::Pods(pods) => pods,
+            Self::Percent(percent) => u32::try_from((u64::from(percent) * u64::from(size)).div_ceil(100)).unwrap_or(u32::MAX),
+        };
+        pods.min(size)
+    }
+}
+
+impl std::fmt::Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pods(pods) => write!(f, "{pods}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// One app: a Rollout with its strategy, in the meaning that all document versions share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    pub name: String,
+    /// The namespace of the workload; `None` where the document names none.
+    pub namespace: Option<String>,
+    pub workload: WorkloadRef,
+    /// Freeze the app where it stands.
+    pub disabled: bool,
+    /// Hold every move except rollback.
+    pub paused: bool,
+    pub style: Style,
+    pub steps: Vec<Step>,
+    pub routings: Vec<TrafficRouting>,
+    /// How many updated pods of a batch may be unready (percent of the updated pods, rounded up).
+    pub failure_threshold: Option<Amount>,
+    /// How convergence is observed; `None` takes the repository's default.
+    pub observe: Option<Observe>,
+    /// Metrics that every step is judged by, after its shift.
+    pub metrics: Vec<Metric>,
+    pub on_failure: OnFailure,
+    /// Let a renderer's own Secret data into Git.
+    pub allow_secrets: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadRef {
+    pub api_version: String,
+    pub kind: String,
+    pub name: String,
+}
+
+/// Kruise's rolling styles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Style {
+    /// The workload's own pods are replaced in batches.
+    Partition,
+    /// A second Deployment carries the new version.
+    Canary,
+    BlueGreen,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    pub name: Option<String>,
+    /// Updated pods at the end of this step, counted from the release's start.
+    pub replicas: Amount,
+    /// Share of requests for the new version, percent.
+    pub traffic: Option<u32>,
+    /// Requests for the new version by what they carry; any one of them suffices.
+    pub matches: Vec<HttpMatch>,
+    pub request_header_modifier: Option<HeaderModifier>,
+    pub pause: Pause,
+    /// Longest wait of this step before `onFailure` decides, seconds; pauses and approvals are not counted.
+    pub timeout: u32,
+    pub gates: Vec<Gate>,
+}
+
+impl Step {
+    /// Whether this step says anything about routing.
+    pub fn routes(&self) -> bool {
+        self.traffic.is_some() || !self.matches.is_empty()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Pause {
+    /// Until somebody approves (`pause: {}`, or none at all).
+    Approval,
+    /// At least this many seconds after the step has converged.
+    Seconds(u32),
+}
+
+/// A condition that a step waits for beside its pause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Gate {
+    /// This many different people must approve exactly this step's tree.
+    Approval { count: u32 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnFailure {
+    Rollback,
+    Pause,
+}
+
+/// How Windlass learns that a commit was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Observe {
+    /// Reads the live workload.
+    Kubernetes,
+    /// Looks at nothing: a commit counts as applied after this many seconds.
+    Timed { settle: u32 },
+}
+
+/// A threshold metric; limits mean what Argo Rollouts' AnalysisTemplate means by them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metric {
+    pub name: String,
+    /// Name of a source that the operator has defined.
+    pub source: String,
+    /// Query template (minijinja) in the source's language.
+    pub query: String,
+    pub reducer: Reducer,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    /// Seconds between looks; `None`: one look.
+    pub interval: Option<u32>,
+    /// Looks that must be taken; `None`: one without an interval, with one the step's whole soak.
+    pub count: Option<u32>,
+    /// Seconds after convergence before the first look.
+    pub initial_delay: u32,
+    /// Fails when more looks than this failed.
+    pub failure_limit: u32,
+    /// Inconclusive when more looks than this were.
+    pub inconclusive_limit: u32,
+    /// Errors when more looks than this in a row could not be taken.
+    pub consecutive_error_limit: u32,
+    /// Passes early after this many good looks in a row; 0: never.
+    pub consecutive_success_limit: u32,
+    pub no_data: NoData,
+    /// Length of the query's `{{ window }}`, seconds.
+    pub window: u32,
+}
+
+/// How several samples of one answer become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reducer {
+    Last,
+    Mean,
+    Min,
+    Max,
+    Sum,
+}
+
+/// What an empty or undefined answer means. It never passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NoData {
+    Hold,
+    Fail,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrafficRouting {
+    /// The stable Service.
+    pub service: String,
+    /// Seconds between a routing change and what may follow it.
+    pub grace_period_seconds: u32,
+    pub ingress: Option<IngressRouting>,
+    pub gateway: Option<GatewayRouting>,
+    /// Objects of other kinds, with their own provider or script.
+    pub custom: Vec<WorkloadRef>,
+    /// Keep to the stable Service alone.
+    pub disable_generate_canary_service: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IngressRouting {
+    /// `nginx` where the document names none.
+    pub class_type: String,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayRouting {
+    pub http_route_name: String,
+}
+
+/// One alternative of a step's `matches`: all its parts must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpMatch {
+    pub path: Option<StringMatch>,
+    pub headers: Vec<NamedMatch>,
+    pub query_params: Vec<NamedMatch>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StringMatch {
+    /// `Exact`, `PathPrefix` or `RegularExpression`.
+    pub kind: MatchKind,
+    pub value: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedMatch {
+    pub kind: MatchKind,
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MatchKind {
+    Exact,
+    PathPrefix,
+    RegularExpression,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeaderModifier {
+    pub set: Vec<(String, String)>,
+    pub add: Vec<(String, String)>,
+    pub remove: Vec<String>,
+}
+
+/// A repository's own settings (`.windlass.yaml`), with the defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repository {
+    /// `None`: the branch that the remote's HEAD names.
+    pub source_branch: Option<String>,
+    pub live_branch: String,
+    /// Source directories that hold apps; `None`: every directory with a Rollout file.
+    pub sources: Option<Vec<String>>,
+    /// Source path prefix → live path prefix; the longest prefix that fits is replaced.
+    pub paths: Vec<(String, String)>,
+    pub observe: Observe,
+    /// Author and committer of Windlass' commits.
+    pub author: Author,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Author {
+    pub name: String,
+    pub email: String,
+}
+
+impl Default for Repository {
+    fn default() -> Self {
+        Self {
+            source_branch: None,
+            live_branch: "deploy".to_owned(),
+            sources: None,
+            paths: Vec::new(),
+            observe: Observe::Kubernetes,
+            author: Author { name: "Windlass".to_owned(), email: "windlass@users.noreply.invalid".to_owned() },
+        }
+    }
+}
+
+impl Repository {
+    /// The live path of a source directory (both relative to their branch's root, `""` for the root itself).
+    pub fn live_path(&self, source: &str) -> String {
+        let fits = |prefix: &str| prefix.is_empty() || source == prefix || source.starts_with(&format!("{prefix}/"));
+        match self.paths.iter().filter(|(from, _)| fits(from)).max_by_key(|(from, _)| from.len()) {
+            None => source.to_owned(),
+            Some((from, to)) => {
+                let rest = source[from.len()..].trim_start_matches('/');
+                [to.as_str(), rest].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/")
+            }
+        }
+    }
+}

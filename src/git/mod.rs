@@ -1,0 +1,125 @@
+//! Git as a store of trees: objects are read by id, trees are written directly, and the only write to a branch is a
+//! compare-and-swap. No worktree is ever made.
+
+use std::collections::BTreeMap;
+
+/// An object id. Git's own SHA-1 ids, in the store and in the simulated world alike.
+pub use git2::Oid;
+
+/// What a tree entry is. Symbolic links and submodules are told apart so that nobody follows them by accident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    Directory,
+    File,
+    Executable,
+    Symlink,
+    Submodule,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub kind: EntryKind,
+    pub id: Oid,
+}
+
+/// The two branches that matter, as the remote had them at the last fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heads {
+    pub source: Oid,
+    /// `None` where the live branch does not exist yet.
+    pub live: Option<Oid>,
+    /// Whether the live branch was rewritten: the head that was seen before is no ancestor of the new one.
+    pub rewritten: bool,
+}
+
+/// What is read of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitInfo {
+    pub id: Oid,
+    pub tree: Oid,
+    /// The first parent; `None` for a root commit and at the border of a shallow clone.
+    pub parent: Option<Oid>,
+    pub author: Person,
+    /// The committer's time, seconds since 1970 UTC.
+    pub time: i64,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub name: String,
+    pub email: String,
+}
+
+/// One change to a tree. Paths are relative to the branch's root, with `/` between the parts; `""` is the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The files directly in this directory become exactly these; directories in it stay.
+    Files { directory: String, files: BTreeMap<String, Vec<u8>> },
+    /// The directory becomes exactly this tree of files (relative paths), whatever it held.
+    Directory { directory: String, files: BTreeMap<String, Vec<u8>> },
+    /// One file.
+    File { path: String, content: Vec<u8> },
+    /// A file or a directory goes.
+    Remove { path: String },
+}
+
+/// A commit to be made. Its id depends on nothing else than what stands here and its parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCommit {
+    pub changes: Vec<Change>,
+    pub message: String,
+    pub author: Person,
+    /// Author's and committer's time, seconds since 1970 UTC.
+    pub time: i64,
+}
+
+/// The answer to a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Push {
+    /// The branch stands at our commit (or it did, and somebody has built on it since).
+    Done,
+    /// The branch has moved: fetch and decide again.
+    Moved,
+}
+
+/// One repository, as the reconcile loop needs it.
+pub trait Repo {
+    /// Asks the remote for both branches and fetches what is new.
+    fn fetch(&mut self) -> Result<Heads, GitError>;
+    /// The entry at `path` in the tree of `commit`; the root is a directory without a name.
+    fn entry(&self, commit: Oid, path: &str) -> Result<Option<Entry>, GitError>;
+    /// The entries of a tree, in Git's order.
+    fn list(&self, tree: Oid) -> Result<Vec<Entry>, GitError>;
+    /// A file's content; more than `limit` bytes is an error.
+    fn blob(&self, id: Oid, limit: usize) -> Result<Vec<u8>, GitError>;
+    fn commit(&self, id: Oid) -> Result<CommitInfo, GitError>;
+    /// Writes a commit on `parent` (`None`: a root commit) without publishing it. Gives its id.
+    fn write(&mut self, parent: Option<Oid>, commit: &NewCommit) -> Result<Oid, GitError>;
+    /// The tree that `write` would give `commit`, of which only the changes count.
+    fn tree_of(&mut self, parent: Option<Oid>, changes: &[Change]) -> Result<Oid, GitError>;
+    /// The entry at `path` below a tree that `tree_of` gave.
+    fn entry_in(&self, tree: Oid, path: &str) -> Result<Option<Entry>, GitError>;
+    /// Moves the live branch from `old` (`None`: it must not exist) to `new`, a descendant of `old`, or not at all.
+    fn push(&mut self, old: Option<Oid>, new: Oid) -> Result<Push, GitError>;
+    /// How the repository is called in messages: an address without credentials.
+    fn address(&self) -> String;
+}
+
+/// Why a Git operation did not work. No message ever holds credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GitError {
+    /// The remote did not answer, or broke off: worth another try.
+    #[error("cannot reach {address}: {cause}")]
+    Unreachable { address: String, cause: String },
+    /// Trying again will not help.
+    #[error("{address}: {cause}")]
+    Refused { address: String, cause: String, hint: Option<String> },
+    /// The repository holds something that we do not read.
+    #[error("{path}: {cause}")]
+    Content { path: String, cause: String },
+    /// The mirror on this machine is broken or cannot be written.
+    #[error("the mirror at {path}: {cause}")]
+    Mirror { path: String, cause: String },
+}

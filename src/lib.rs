@@ -1,0 +1,14 @@
+//! Windlass turns a release into a short series of Git commits. See ARCHITECTURE.md for the rooms.
+#![deny(unsafe_code)]
+
+pub mod api;
+pub mod cli;
+pub mod engine;
+pub mod git;
+pub mod manifest;
+pub mod metrics;
+pub mod observe;
+pub mod reconcile;
+pub mod render;
+pub mod sim;
+pub mod source;

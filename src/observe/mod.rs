@@ -1,0 +1,64 @@
+//! What the cluster shows of a commit. Observers only ever read.
+
+/// What to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The namespace of the live workload.
+    pub namespace: String,
+    /// `apiVersion`, for example `apps/v1`.
+    pub api_version: String,
+    pub kind: String,
+    pub name: String,
+    /// The value of the `windlass.dev/commit-tree` annotation that the applied commit carries.
+    pub mark: String,
+    /// The commit's time, seconds since 1970 UTC.
+    pub committed_at: i64,
+    /// The moment of the look, seconds since 1970 UTC.
+    pub now: i64,
+}
+
+/// What an observer saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The commit that the target names, or one of the same content, was applied, and the controllers have taken it up.
+    pub applied: bool,
+    /// `None` where the observer looks at no workload (`timed`), or the workload does not exist.
+    pub workload: Option<Workload>,
+    /// What is missing, in words, where `applied` is false.
+    pub missing: Option<String>,
+}
+
+/// A workload's pods, counted by its controllers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// `spec.replicas`.
+    pub size: u32,
+    /// All pods.
+    pub replicas: u32,
+    /// Pods of the newest template.
+    pub updated: u32,
+    /// Those of them that are Ready.
+    pub updated_ready: u32,
+    /// All Ready pods.
+    pub ready: u32,
+    /// All available pods (Ready for `minReadySeconds`).
+    pub available: u32,
+    /// The label by which the controller tells the newest template's pods apart, for example
+    /// (`pod-template-hash`, `5d4f8c7b9`).
+    pub revision_label: Option<(String, String)>,
+}
+
+/// Reads what runs.
+pub trait Observer {
+    fn observe(&self, target: &Target) -> Result<Sighting, ObserveError>;
+}
+
+/// Why nothing could be seen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ObserveError {
+    #[error("cannot reach the cluster: {0}")]
+    Unreachable(String),
+    /// Forbidden, a kind that is not served, no kubeconfig.
+    #[error("{cause}")]
+    Refused { cause: String, hint: Option<String> },
+}

@@ -1,0 +1,16 @@
+//! The one integration test binary; a module for each room's public face.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods, reason = "tests may read the clock and the environment")]
+
+mod api;
+mod cli;
+mod git;
+mod house;
+mod lab;
+mod manifest;
+mod metrics;
+mod observe;
+mod scenarios;
+mod source;
+mod traffic;
+mod world;
