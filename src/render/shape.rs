@@ -1,0 +1,75 @@
+//! The shape of a live tree: everything that a step decides about it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::{HeaderModifier, HttpMatch};
+
+/// What a live tree looks like, beside the objects themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shape {
+    pub pods: Pods,
+    /// Whether the stable pod template carries the revision label.
+    pub stable_labelled: bool,
+    /// The label that the stable Services' selectors are narrowed to; `None`: as the user wrote them.
+    pub stable_selector: Option<Selector>,
+    /// Whether the canary Services exist.
+    pub canary_services: bool,
+    pub routes: Routes,
+}
+
+/// A label that a Service selects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Selector {
+    pub key: String,
+    pub value: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Pods {
+    /// The stable slot's workload as it is.
+    Stable,
+    /// The candidate's template, held on the way from `from` to `to` updated pods of `size`.
+    Held { size: u32, from: u32, to: u32, phase: PodsPhase },
+    /// The candidate's workload as it is.
+    Candidate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PodsPhase {
+    /// New pods come, no old pod goes.
+    Grow,
+    /// As many old pods go as new ones came.
+    Shift,
+}
+
+/// Where requests go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Routes {
+    /// As the user wrote them.
+    Stable,
+    /// Part of them to the canary Services.
+    Split {
+        /// Percent; `None` where only `matches` count.
+        weight: Option<u32>,
+        matches: Vec<HttpMatch>,
+        request_header_modifier: Option<HeaderModifier>,
+    },
+}
+
+impl Shape {
+    /// Everything as the stable slot has it.
+    pub fn stable(labelled: bool) -> Self {
+        Self {
+            pods: Pods::Stable,
+            stable_labelled: labelled,
+            stable_selector: None,
+            canary_services: false,
+            routes: Routes::Stable,
+        }
+    }
+}
