@@ -1,9 +1,12 @@
 //! Pure: what the live tree of a step looks like. A live tree is a function of the two slots, the Rollout and a
 //! [`Shape`]; nothing else goes in, so anybody can compute it again from Git alone.
 
+mod live;
 mod shape;
 pub mod traffic;
+pub mod workload;
 
+pub use live::{COMMIT_TREE, Live, REVISION_LABEL, Slots, check, live, revision, set_digest, workload as find_workload};
 pub use shape::{Pods, PodsPhase, Routes, Selector, Shape};
 
 /// Why a live tree cannot be made.

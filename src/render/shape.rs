@@ -16,6 +16,8 @@ pub struct Shape {
     /// Whether the canary Services exist.
     pub canary_services: bool,
     pub routes: Routes,
+    /// Whether objects that only the other version has are kept.
+    pub union: bool,
 }
 
 /// A label that a Service selects.
@@ -70,6 +72,7 @@ impl Shape {
             stable_selector: None,
             canary_services: false,
             routes: Routes::Stable,
+            union: false,
         }
     }
 }

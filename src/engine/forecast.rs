@@ -1,0 +1,141 @@
+//! Every future commit of a release, by letting the engine decide against a world where all goes well.
+
+use jiff::Timestamp;
+
+use super::decide::{decide, due_looks, next_check};
+use super::input::{Counts, Decision, History, Hold, Input, Move, Reason, Seen, Sight, Source};
+use super::judge::{Answer, Look, plus};
+use super::legs;
+use super::state::{Approval, State};
+use crate::api::{Metric, Rollout};
+use crate::manifest::ObjectSet;
+use crate::render::{RenderError, Selector};
+
+/// More commits than any release can have.
+const LIMIT: usize = 2_000;
+
+/// One commit of the future.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    pub commit: Move,
+    /// Updated pods and all pods while this commit's move is on its way, where it can be told.
+    pub pods: (u32, u32),
+    /// The soonest time after the first commit, seconds.
+    pub after: i64,
+    /// What the commit before this one waited for.
+    pub waits: Vec<Hold>,
+}
+
+/// The commits from `state` until the release has ended, if every gate passes at once and people approve.
+///
+/// # Errors
+/// The Rollout and the objects do not fit together.
+pub fn forecast(
+    rollout: &Rollout,
+    state: Option<&State>,
+    slots: (Option<&ObjectSet>, Option<&ObjectSet>),
+    source: Option<&Source<'_>>,
+    reader: bool,
+    now: Timestamp,
+) -> Result<Vec<Planned>, RenderError> {
+    let mut state = state.cloned();
+    let (mut stable, mut candidate) = (slots.0.cloned(), slots.1.cloned());
+    let mut clock = now;
+    let mut looks: Vec<Look> = Vec::new();
+    let mut planned = Vec::new();
+    let mut waits: Vec<Hold> = Vec::new();
+    let mut history = History::Ours;
+    for _ in 0..LIMIT {
+        let (size, before) = state.as_ref().map_or((0, 0), |state| ground(rollout, state, stable.as_ref(), candidate.as_ref()));
+        let placeholder = Selector { key: "pod-template-hash".to_owned(), value: "of-the-running-pods".to_owned() };
+        let sight = Sight {
+            applied: true,
+            missing: None,
+            counts: Some(Counts { replicas: size, updated: before, updated_ready: before, ready: size }),
+            revision_label: reader.then_some(placeholder),
+        };
+        let input = Input {
+            rollout,
+            spec_gone: false,
+            state: state.as_ref(),
+            stable: stable.as_ref(),
+            candidate: candidate.as_ref(),
+            source: source.cloned(),
+            history: std::mem::replace(&mut history, History::Ours),
+            seen: Some(Seen::Sight(sight)),
+            looks: &looks,
+            now: clock,
+        };
+        let due = due_looks(&input);
+        if looks.is_empty() && !due.is_empty() {
+            looks = due
+                .iter()
+                .filter_map(|name| rollout.metrics.iter().find(|metric| metric.name == *name))
+                .map(|metric| good(metric, clock))
+                .collect();
+            continue;
+        }
+        let decision = decide(&input)?;
+        looks.clear();
+        match decision {
+            Decision::Rest => break,
+            Decision::Commit(commit) => {
+                let mut next = commit.state.clone();
+                // Only has to differ from tree to tree; approvals are bound to it.
+                next.tree.clone_from(&commit.live.mark);
+                stable = Some(commit.stable.clone());
+                candidate.clone_from(&commit.candidate);
+                let pods = pods(rollout, &next, stable.as_ref(), candidate.as_ref());
+                let after = clock.as_second() - now.as_second();
+                let waits = std::mem::take(&mut waits);
+                state = Some(next);
+                planned.push(Planned { commit: *commit, pods, after, waits });
+            }
+            Decision::Hold(hold, learned) => {
+                let mut learned = *learned;
+                match (hold.reason, hold.until) {
+                    (Reason::Approval, _) => {
+                        let login = format!("approver-{}", learned.approvals.len() + 1);
+                        learned.approvals.push(Approval { login, tree: learned.tree.clone(), at: clock });
+                    }
+                    (Reason::Metrics, _) => clock = next_check(&input, &learned, &hold).unwrap_or_else(|| plus(clock, 1)),
+                    (Reason::Soak | Reason::Grace, Some(until)) => clock = until,
+                    _ => break,
+                }
+                if waits.last().is_none_or(|last: &Hold| last.reason != hold.reason) {
+                    waits.push(hold);
+                }
+                state = Some(learned);
+            }
+        }
+    }
+    Ok(planned)
+}
+
+fn good(metric: &Metric, at: Timestamp) -> Look {
+    let value = metric.max.or(metric.min).unwrap_or(0.0);
+    Look { metric: metric.name.clone(), at, query: "forecast".to_owned(), answer: Answer::Samples(vec![value]) }
+}
+
+fn ground(rollout: &Rollout, state: &State, stable: Option<&ObjectSet>, candidate: Option<&ObjectSet>) -> (u32, u32) {
+    let objects = candidate.or(stable);
+    let Some(Ok(ground)) = objects.map(|objects| legs::Ground::of(rollout, objects)) else { return (0, 0) };
+    let updated = match state.shape.pods {
+        crate::render::Pods::Stable => ground.size,
+        pods => legs::updated(pods, ground.size),
+    };
+    (ground.size, updated)
+}
+
+/// Updated pods and all pods that the move leads to.
+fn pods(rollout: &Rollout, state: &State, stable: Option<&ObjectSet>, candidate: Option<&ObjectSet>) -> (u32, u32) {
+    let (size, _) = ground(rollout, state, stable, candidate);
+    match state.shape.pods {
+        crate::render::Pods::Stable => (0, size),
+        crate::render::Pods::Candidate => (size, size),
+        crate::render::Pods::Held { size, from, to, phase: crate::render::PodsPhase::Grow } => {
+            (to, size.saturating_sub(from) + to)
+        }
+        crate::render::Pods::Held { size, to, phase: crate::render::PodsPhase::Shift, .. } => (to, size),
+    }
+}

@@ -1,0 +1,152 @@
+//! The way of a release as a level-triggered walk: from the live tree's present shape and the step's goal follows the next
+//! move. The same rules serve a first pass, a jump, a changed plan and a changed size.
+//!
+//! Order inside a step: pods first, then traffic; routing that a step does not want goes back before its pods come
+//! (Kruise, reference 2.4). Finalising and rollback follow Kruise's orders (reference 2.6); actions that need no
+//! convergence between them share a commit.
+
+use super::state::Leg;
+use crate::api::{Rollout, Style};
+use crate::manifest::{Object, ObjectSet};
+use crate::render::workload::deployment;
+use crate::render::{Pods, PodsPhase, RenderError, Routes, Selector, Shape, find_workload};
+
+/// What the workload of the candidate allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ground {
+    /// Pods that the workload shall have.
+    pub size: u32,
+    /// Whether new pods may come before old ones go.
+    pub surges: bool,
+}
+
+impl Ground {
+    pub fn of(rollout: &Rollout, objects: &ObjectSet) -> Result<Self, RenderError> {
+        let workload: &Object = find_workload(objects, &rollout.workload)?;
+        Ok(Self { size: deployment::size(workload), surges: deployment::surges(workload) })
+    }
+}
+
+/// Updated pods that `step` (1-based) asks for; the workload's size past the last step.
+pub fn target(rollout: &Rollout, step: u32, size: u32) -> u32 {
+    let index = usize::try_from(step).unwrap_or(usize::MAX).saturating_sub(1);
+    rollout.steps.get(index).map_or(size, |step| deployment::target(step.replicas, size))
+}
+
+/// The updated pods of a shape.
+pub(super) fn updated(pods: Pods, size: u32) -> u32 {
+    match pods {
+        Pods::Stable => 0,
+        Pods::Held { to, .. } => to,
+        Pods::Candidate => size,
+    }
+}
+
+/// The next move inside `step`, or `None` when the shape is what the step wants.
+/// `narrow` is the label by which stable pods are told apart.
+pub(super) fn within_step(
+    rollout: &Rollout,
+    step: u32,
+    ground: Ground,
+    shape: &Shape,
+    narrow: Option<&Selector>,
+) -> Option<(Leg, Shape)> {
+    let index = usize::try_from(step).unwrap_or(usize::MAX).saturating_sub(1);
+    let wanted = rollout.steps.get(index)?;
+    let before = updated(shape.pods, ground.size);
+    let pods = target(rollout, step, ground.size).max(before);
+    // A batch that takes all pods leaves routing as it is: there is nothing to tell apart (Kruise, 2.4 a).
+    let all = rollout.style == Style::Partition && pods >= ground.size;
+    let routed = !rollout.routings.is_empty() && wanted.routes();
+    let mut next = shape.clone();
+
+    if !rollout.routings.is_empty() && (!routed || all) && shape.stable_selector.is_some() {
+        next.stable_selector = None;
+        return Some((Leg::Widen, next));
+    }
+    if !routed && shape.routes != Routes::Stable {
+        next.routes = Routes::Stable;
+        return Some((Leg::Unroute, next));
+    }
+    if !routed {
+        next.canary_services = false;
+    }
+    let held_at_size = matches!(shape.pods, Pods::Held { size, .. } if size == ground.size);
+    if !held_at_size || pods > before {
+        let phase = if ground.surges { PodsPhase::Grow } else { PodsPhase::Shift };
+        next.pods = Pods::Held { size: ground.size, from: before, to: pods, phase };
+        next.union = true;
+        if routed && !all {
+            next.stable_selector = narrow.cloned();
+        }
+        return Some((Leg::Grow, next));
+    }
+    if let Pods::Held { size, from, to, phase: PodsPhase::Grow } = shape.pods {
+        next.pods = Pods::Held { size, from, to, phase: PodsPhase::Shift };
+    }
+    if routed && !all {
+        next.stable_selector = narrow.cloned();
+        next.canary_services = true;
+        next.routes = Routes::Split {
+            weight: wanted.traffic,
+            matches: wanted.matches.clone(),
+            request_header_modifier: wanted.request_header_modifier.clone(),
+        };
+    }
+    (next != *shape).then_some((Leg::Shift, next))
+}
+
+/// The next move of a release that passed its last step. After [`Leg::Complete`] there is none.
+pub(super) fn finalise(shape: &Shape) -> (Leg, Shape) {
+    let mut next = shape.clone();
+    if shape.pods == Pods::Candidate {
+        return (Leg::Complete, Shape::stable(true));
+    }
+    if shape.stable_selector.is_some() {
+        next.stable_selector = None;
+        return (Leg::Widen, next);
+    }
+    if shape.routes != Routes::Stable {
+        next.routes = Routes::Stable;
+        return (Leg::Unroute, next);
+    }
+    (Leg::Resume, Shape { pods: Pods::Candidate, canary_services: false, union: true, ..next })
+}
+
+/// The next move of a rollback: traffic to stable, then the stable pods, then what is left.
+pub(super) fn roll_back(shape: &Shape) -> (Leg, Shape) {
+    if shape.routes != Routes::Stable {
+        return (Leg::RollbackRoutes, Shape { routes: Routes::Stable, ..shape.clone() });
+    }
+    if shape.pods != Pods::Stable {
+        return (Leg::RollbackPods, Shape { pods: Pods::Stable, union: true, ..shape.clone() });
+    }
+    (Leg::RollbackEnd, Shape::stable(shape.stable_labelled))
+}
+
+/// The shape after the workload went to another size in the middle of a release: its controller scales both versions in
+/// proportion, and updated pods never become fewer than that.
+pub(super) fn resized(shape: &Shape, new_size: u32) -> Shape {
+    let mut next = shape.clone();
+    if let Pods::Held { size, from, to, phase } = shape.pods {
+        let scaled = deployment::scaled(to, size, new_size);
+        next.pods = if scaled == 0 && to > 0 && new_size > 0 {
+            // So few are left that the last updated pod went, too: it comes back before an old one goes.
+            Pods::Held { size: new_size, from: 0, to: 1, phase: PodsPhase::Grow }
+        } else {
+            Pods::Held { size: new_size, from: deployment::scaled(from, size, new_size).min(scaled), to: scaled, phase }
+        };
+    }
+    next
+}
+
+/// The step that a changed plan goes on from: the present one where its pods are no fewer than today's, else the first
+/// that has as many, else the last (Kruise, reference 2.4).
+pub(super) fn replanned(rollout: &Rollout, step: u32, ground: Ground, shape: &Shape) -> u32 {
+    let pods = updated(shape.pods, ground.size);
+    let last = u32::try_from(rollout.steps.len()).unwrap_or(u32::MAX);
+    if step <= last && target(rollout, step, ground.size) >= pods {
+        return step;
+    }
+    (1..=last).find(|step| target(rollout, *step, ground.size) >= pods).unwrap_or(last)
+}

@@ -1,0 +1,192 @@
+//! Making the next commit out of a state: slots, shape, live tree, words.
+
+use serde_json::{Value, json};
+
+use super::input::{GateFact, Input, Move};
+use super::legs::Ground;
+use super::state::{Leg, Outcome, Phase, SlotFacts, State};
+use super::{legs, words};
+use crate::api::Rollout;
+use crate::manifest::{ObjectSet, digest};
+use crate::render::{self, RenderError, Selector, Shape, Slots};
+
+/// The objects of both slots that a move leaves behind.
+#[derive(Debug, Clone)]
+pub(super) struct NextSlots {
+    pub stable: ObjectSet,
+    pub candidate: Option<ObjectSet>,
+}
+
+impl NextSlots {
+    /// The slots as they are recorded.
+    pub fn kept(input: &Input<'_>) -> Self {
+        Self { stable: input.stable.cloned().unwrap_or_default(), candidate: input.candidate.cloned() }
+    }
+}
+
+/// Renders `state` and makes the commit. The words are found from the difference to the recorded state.
+pub(super) fn commit(
+    input: &Input<'_>,
+    state: State,
+    slots: NextSlots,
+    leg: Leg,
+    why: Vec<String>,
+    gates: Vec<GateFact>,
+) -> Result<Move, RenderError> {
+    let rendered = Slots { stable: &slots.stable, candidate: slots.candidate.as_ref() };
+    let live = render::live(input.rollout, rendered, &state.shape)?;
+    let before = input.state.map(|state| &state.shape);
+    let title = words::title(input.rollout, &state, leg, before);
+    let approvals = input.state.filter(|_| leg != Leg::Note).map(|state| state.approvals.clone()).unwrap_or_default();
+    let mut state = state;
+    state.mark.clone_from(&live.mark);
+    Ok(Move { state, live, stable: slots.stable, candidate: slots.candidate, leg, title, why, gates, approvals, by: None })
+}
+
+/// `state` after a move to `shape`: the wait for it begins now.
+pub(super) fn advance(mut state: State, input: &Input<'_>, leg: Leg, shape: Shape) -> State {
+    state.leg = leg;
+    state.shape = shape;
+    state.moved_at = input.now;
+    state.waiting_since = Some(input.now);
+    state.settled_at = None;
+    state
+}
+
+/// `state` at the beginning of `step`: evidence and approvals of the step before count no more.
+pub(super) fn enter_step(mut state: State, step: u32) -> State {
+    state.step = step;
+    state.tallies.clear();
+    state.approvals.clear();
+    state
+}
+
+/// What is recorded of a slot.
+pub(super) fn facts(rollout: &Rollout, objects: &ObjectSet, commit: &str) -> Result<SlotFacts, RenderError> {
+    Ok(SlotFacts {
+        digest: render::set_digest(objects),
+        revision: render::revision(objects, &rollout.workload)?,
+        source: commit.to_owned(),
+    })
+}
+
+/// The label by which the stable pods are told apart: our own where they carry it, else the one that was read.
+pub(super) fn narrow(state: &State) -> Option<Selector> {
+    if state.shape.stable_labelled {
+        return Some(Selector { key: render::REVISION_LABEL.to_owned(), value: state.stable.revision.clone() });
+    }
+    state.stable_selector.clone()
+}
+
+/// A digest of what the steps do to pods and routes. Pauses, gates and thresholds are left out: they act at once.
+pub(super) fn plan(rollout: &Rollout) -> String {
+    let steps: Vec<Value> = rollout
+        .steps
+        .iter()
+        .map(|step| json!([step.replicas, step.traffic, step.matches, step.request_header_modifier]))
+        .collect();
+    digest(&json!([rollout.style, rollout.routings, steps])).chars().take(16).collect()
+}
+
+/// The stable slot after a sync in the middle of a release: what the sync changed is taken over where both versions had the
+/// same before, so that a rollback does not undo it. The stable pod template stays.
+pub(super) fn synced_stable(
+    rollout: &Rollout,
+    stable: &ObjectSet,
+    before: &ObjectSet,
+    after: &ObjectSet,
+) -> Result<ObjectSet, RenderError> {
+    let workload = render::find_workload(after, &rollout.workload)?.key();
+    let mut next = stable.clone();
+    for key in before.iter().map(|(key, _)| key).chain(after.iter().map(|(key, _)| key)) {
+        if *key == workload || before.get(key) == after.get(key) || stable.get(key) != before.get(key) {
+            continue;
+        }
+        match after.get(key) {
+            Some(object) => {
+                next.insert(object.clone());
+            }
+            None => {
+                next.remove(key);
+            }
+        }
+    }
+    let (Some(old), Some(was), Some(now)) = (stable.get(&workload), before.get(&workload), after.get(&workload)) else {
+        return Ok(next);
+    };
+    let without_template = |object: &crate::manifest::Object| {
+        let mut object = object.clone();
+        object.remove(&["spec", "template"]);
+        object
+    };
+    let mut merged = old.clone();
+    if without_template(old) == without_template(was) {
+        merged = without_template(now);
+        if let Some(template) = old.get("/spec/template") {
+            merged.set(&["spec", "template"], template.clone());
+        }
+    } else {
+        match now.get("/spec/replicas") {
+            Some(replicas) => merged.set(&["spec", "replicas"], replicas.clone()),
+            None => merged.remove(&["spec", "replicas"]),
+        }
+    }
+    next.insert(merged);
+    Ok(next)
+}
+
+/// The commit that begins a rollback, or goes on with it.
+pub(super) fn roll_back(input: &Input<'_>, state: State, why: Vec<String>, gates: Vec<GateFact>) -> Result<Move, RenderError> {
+    let (leg, shape) = legs::roll_back(&state.shape);
+    let mut state = advance(state, input, leg, shape);
+    state.phase = Phase::RollingBack;
+    state.paused = None;
+    let mut slots = NextSlots::kept(input);
+    if leg == Leg::RollbackEnd {
+        slots.candidate = None;
+        state = ended(state, input);
+    }
+    commit(input, state, slots, leg, why, gates)
+}
+
+/// `state` after its rollback: at rest on the stable version.
+pub(super) fn ended(mut state: State, input: &Input<'_>) -> State {
+    let rollback = state.rollback.take();
+    if let (Some(candidate), true) = (&state.candidate, rollback.as_ref().is_some_and(|rollback| rollback.reject)) {
+        if !state.rejected.contains(&candidate.digest) {
+            state.rejected.push(candidate.digest.clone());
+        }
+        // As many as a person could want to look at; the oldest are long gone from the source.
+        let surplus = state.rejected.len().saturating_sub(20);
+        state.rejected.drain(..surplus);
+    }
+    let why = rollback.map(|rollback| rollback.why).unwrap_or_default();
+    state.outcome = Some(Outcome { release: state.release, completed: false, why, at: input.now });
+    state.candidate = None;
+    state.stable_selector = None;
+    at_rest(state)
+}
+
+/// `state` without anything that belongs to a release on its way.
+pub(super) fn at_rest(state: State) -> State {
+    let mut state = enter_step(state, 0);
+    state.phase = Phase::Healthy;
+    state.paused = None;
+    state.waiting_since = None;
+    state.settled_at = None;
+    state
+}
+
+/// The size and strategy of the workload that is written at present.
+pub(super) fn ground(input: &Input<'_>, state: &State) -> Result<Ground, RenderError> {
+    let stable = input.stable.ok_or_else(|| missing_slot("stable"))?;
+    let objects = match state.phase {
+        Phase::RollingBack | Phase::Healthy => stable,
+        _ => input.candidate.unwrap_or(stable),
+    };
+    Ground::of(input.rollout, objects)
+}
+
+pub(super) fn missing_slot(name: &str) -> RenderError {
+    RenderError::Missing { what: "slot".to_owned(), name: name.to_owned() }
+}

@@ -1,0 +1,111 @@
+//! Waits: whether the newest move was applied and its pods are ready, and until when that may take.
+
+use jiff::Timestamp;
+
+use super::input::{Counts, Hold, Input, Reason, Seen};
+use super::judge::{self, plus};
+use super::legs::Ground;
+use super::state::{Leg, Phase, State};
+use crate::api::{Amount, OnFailure, Rollout};
+use crate::render::{Pods, PodsPhase};
+
+/// Takes the observation and the looks into the state.
+pub(super) fn learn(state: &mut State, input: &Input<'_>, ground: Ground) {
+    if !state.phase.is_busy() {
+        return;
+    }
+    match missing(state, input, ground) {
+        None => {
+            state.settled_at.get_or_insert(input.now);
+            state.waiting_since = None;
+        }
+        Some(_) => {
+            state.waiting_since.get_or_insert(input.now);
+        }
+    }
+    for look in input.looks {
+        if let Some(metric) = input.rollout.metrics.iter().find(|metric| metric.name == look.metric) {
+            judge::count(metric, state.tallies.entry(look.metric.clone()).or_default(), look);
+        }
+    }
+}
+
+/// What keeps the newest move from being done; `None` when it is.
+pub(super) fn missing(state: &State, input: &Input<'_>, ground: Ground) -> Option<(Reason, String)> {
+    let sight = match &input.seen {
+        None => return Some((Reason::Unreachable, "nobody has looked yet".to_owned())),
+        Some(Seen::Unreachable(cause)) => return Some((Reason::Unreachable, cause.clone())),
+        Some(Seen::Sight(sight)) => sight,
+    };
+    if !sight.applied {
+        let text = sight.missing.clone().unwrap_or_else(|| "the commit was not applied yet".to_owned());
+        return Some((Reason::NotApplied, text));
+    }
+    let counts = sight.counts?;
+    pods_missing(state, input.rollout, ground, counts).map(|text| (Reason::NotReady, text))
+}
+
+/// Kruise's readiness of a batch (reference 2.3), and that the pods which were to go are gone.
+fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts) -> Option<String> {
+    let Counts { replicas, updated, updated_ready, .. } = counts;
+    let (desired, threshold, all) = match (state.shape.pods, state.leg) {
+        // Traffic goes back first, however the pods are.
+        (_, Leg::RollbackRoutes) => return None,
+        (Pods::Held { to, phase, size, .. }, _) => {
+            if phase == PodsPhase::Shift && replicas > size {
+                return Some(format!("{replicas} pods run, {size} shall: old pods are going"));
+            }
+            (to, rollout.failure_threshold.unwrap_or(Amount::Pods(0)), false)
+        }
+        (Pods::Candidate, _) => (ground.size, Amount::Pods(0), true),
+        (Pods::Stable, Leg::Label | Leg::RollbackPods) => (ground.size, Amount::Pods(0), true),
+        (Pods::Stable, _) => return None,
+    };
+    if updated < desired {
+        return Some(format!("{updated} of {desired} new pods are there"));
+    }
+    let excused = match threshold {
+        Amount::Pods(pods) => pods,
+        Amount::Percent(_) => threshold.of(updated),
+    };
+    if updated_ready.saturating_add(excused) < desired || (desired > 0 && updated_ready == 0) {
+        return Some(format!("{updated_ready} of {desired} new pods are ready"));
+    }
+    if all && replicas > ground.size {
+        return Some(format!("{replicas} pods run, {} shall: old pods are going", ground.size));
+    }
+    None
+}
+
+/// When the present wait must be over; `None` where nothing is waited for, or the wait has no deadline.
+pub(super) fn deadline(state: &State, rollout: &Rollout) -> Option<Timestamp> {
+    if !matches!(state.phase, Phase::Releasing | Phase::Finalising) {
+        return None;
+    }
+    state.waiting_since.map(|since| plus(since, i64::from(timeout(state, rollout))))
+}
+
+/// The longest wait of the present step, seconds.
+pub(super) fn timeout(state: &State, rollout: &Rollout) -> u32 {
+    let index = usize::try_from(state.step).unwrap_or(0).saturating_sub(1).min(rollout.steps.len().saturating_sub(1));
+    rollout.steps.get(index).map_or(600, |step| step.timeout)
+}
+
+/// The hold that a missing thing makes.
+pub(super) fn hold(state: &State, rollout: &Rollout, reason: Reason, text: String) -> Hold {
+    let until = deadline(state, rollout);
+    let then = until.map(|_| match rollout.on_failure {
+        OnFailure::Rollback => "then it rolls back".to_owned(),
+        OnFailure::Pause => "then it pauses".to_owned(),
+    });
+    Hold { reason, text, since: state.waiting_since.unwrap_or(state.moved_at), until, then }
+}
+
+/// Seconds that must pass after a routing change before anything follows it (Kruise's `gracePeriodSeconds`).
+pub(super) fn grace(state: &State, rollout: &Rollout) -> i64 {
+    let routed = matches!(state.leg, Leg::Shift | Leg::Widen | Leg::Unroute | Leg::RollbackRoutes);
+    if !routed {
+        return 0;
+    }
+    rollout.routings.iter().map(|routing| i64::from(routing.grace_period_seconds)).max().unwrap_or(0)
+}

@@ -1,0 +1,127 @@
+//! The words of commits.
+
+use super::gates::duration;
+use super::input::GateFact;
+use super::judge::number;
+use super::moves::NextSlots;
+use super::state::{Leg, Phase, State};
+use crate::api::Rollout;
+use crate::manifest::{Object, ObjectSet};
+use crate::render::{Pods, PodsPhase, Shape, find_workload, traffic};
+
+/// The subject of a commit, without the app's name.
+pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&Shape>) -> String {
+    let steps = rollout.steps.len();
+    let at = format!("step {}/{steps}", state.step);
+    match leg {
+        Leg::Adopt => "adopt the source as it is".to_owned(),
+        Leg::Sync if state.step == 0 => "sync with the source".to_owned(),
+        Leg::Sync => match state.shape.pods {
+            Pods::Held { size, to, .. } if before.is_some_and(|before| before.pods != state.shape.pods) => {
+                format!("{at}, sync with the source, {to} of {size} pods")
+            }
+            _ => format!("{at}, sync with the source"),
+        },
+        Leg::Label => format!("step 0/{steps}, label the running pods"),
+        Leg::Grow => match state.shape.pods {
+            Pods::Held { size, to, phase: PodsPhase::Shift, .. } => format!("{at}, replace up to {to} of {size} pods"),
+            Pods::Held { size, to, .. } => format!("{at}, grow to {to} of {size} pods"),
+            Pods::Stable | Pods::Candidate => at,
+        },
+        Leg::Shift => shift(&at, state, before),
+        Leg::Widen if state.phase == Phase::Finalising => "finalise, the Service selects all pods again".to_owned(),
+        Leg::Widen => format!("{at}, the Service selects all pods again"),
+        Leg::Unroute if state.phase == Phase::Finalising => "finalise, routes as you wrote them".to_owned(),
+        Leg::Unroute => format!("{at}, routes as you wrote them"),
+        Leg::Resume => "finalise, the workload's own strategy takes over".to_owned(),
+        Leg::Complete => format!("release {} complete", state.release),
+        Leg::RollbackRoutes => "roll back, all requests to the stable version".to_owned(),
+        Leg::RollbackPods => "roll back, stable pods".to_owned(),
+        Leg::RollbackEnd => format!("release {} rolled back", state.release),
+        Leg::Note => note(&at, state),
+    }
+}
+
+fn shift(at: &str, state: &State, before: Option<&Shape>) -> String {
+    let routed = before.is_some_and(|before| before.routes != state.shape.routes);
+    let pods = match state.shape.pods {
+        Pods::Held { size, to, .. } => format!("{to} of {size} pods"),
+        Pods::Stable | Pods::Candidate => "all pods".to_owned(),
+    };
+    if routed {
+        format!("{at}, shift {} to {pods}", traffic::describe(&state.shape.routes))
+    } else if before.is_some_and(|before| before.pods == state.shape.pods) {
+        format!("{at}, as before")
+    } else {
+        format!("{at}, shift to {pods}")
+    }
+}
+
+fn note(at: &str, state: &State) -> String {
+    match state.phase {
+        Phase::Healthy => "rolled back by a revert".to_owned(),
+        Phase::Paused => format!("{at}, paused"),
+        _ => format!("{at}, go on from here"),
+    }
+}
+
+/// Which gates let the step pass, in a sentence.
+pub(super) fn passed(step: u32, facts: &[GateFact]) -> String {
+    if facts.is_empty() {
+        return format!("Step {step} is done: pods ready, no further gates.");
+    }
+    let shown: Vec<String> = facts
+        .iter()
+        .map(|fact| {
+            let detail = fact.detail.as_deref().unwrap_or(fact.verdict);
+            match fact.looks {
+                Some(looks) => format!("{} {detail} ({looks} looks)", fact.name),
+                None => format!("{} {detail}", fact.name),
+            }
+        })
+        .collect();
+    format!("Gates of step {step} passed: {}.", shown.join(", "))
+}
+
+/// What the release changes, as people call it: the images.
+pub(super) fn images(rollout: &Rollout, slots: &NextSlots) -> String {
+    let read = |objects: Option<&ObjectSet>| {
+        let workload = objects.and_then(|objects| find_workload(objects, &rollout.workload).ok());
+        workload.map(containers).unwrap_or_default()
+    };
+    let (before, after) = (read(Some(&slots.stable)), read(slots.candidate.as_ref()));
+    let changes: Vec<String> = after
+        .iter()
+        .filter_map(|(name, image)| match before.iter().find(|(other, _)| other == name) {
+            Some((_, old)) if old == image => None,
+            Some((_, old)) => Some(format!("{name}: {old} → {image}")),
+            None => Some(format!("{name}: {image} (new)")),
+        })
+        .collect();
+    if changes.is_empty() {
+        "The pod template changes; images stay.".to_owned()
+    } else {
+        format!("Release of {}.", changes.join(", "))
+    }
+}
+
+fn containers(workload: &Object) -> Vec<(String, String)> {
+    let list = |pointer| workload.get(pointer).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+    let text =
+        |value: &serde_json::Value, key: &str| value.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    ["/spec/template/spec/initContainers", "/spec/template/spec/containers"]
+        .into_iter()
+        .flat_map(list)
+        .map(|container| (text(&container, "name"), text(&container, "image")))
+        .collect()
+}
+
+/// A length of time for people.
+pub fn length(seconds: i64) -> String {
+    duration(seconds)
+}
+
+/// A number for people.
+pub fn figure(value: f64) -> String {
+    number(value)
+}

@@ -1,0 +1,142 @@
+//! The live tree: the slots' objects, with the workload, the Services and the routes as the shape wants them.
+
+use serde_json::Value;
+
+use super::workload::deployment;
+use super::{Pods, RenderError, Selector, Shape, traffic};
+use crate::api::{Rollout, WorkloadRef};
+use crate::manifest::{Object, ObjectSet, digest};
+
+/// The label on pod templates that tells versions apart from Git alone.
+pub const REVISION_LABEL: &str = "windlass.dev/revision";
+/// The annotation on the live workload that names the rendered content, for observers.
+pub const COMMIT_TREE: &str = "windlass.dev/commit-tree";
+
+/// The two versions of an app.
+#[derive(Debug, Clone, Copy)]
+pub struct Slots<'a> {
+    /// What runs.
+    pub stable: &'a ObjectSet,
+    /// What is to run, while a release is on its way.
+    pub candidate: Option<&'a ObjectSet>,
+}
+
+/// A complete live tree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    pub objects: ObjectSet,
+    /// The value of [`COMMIT_TREE`]: a digest of all objects without that annotation.
+    pub mark: String,
+}
+
+/// The workload that `reference` names.
+pub fn workload<'a>(objects: &'a ObjectSet, reference: &WorkloadRef) -> Result<&'a Object, RenderError> {
+    let group = reference.api_version.split_once('/').map_or("", |(group, _)| group);
+    if (group, reference.kind.as_str()) != ("apps", "Deployment") {
+        return Err(RenderError::Unsupported {
+            provider: "this version of Windlass".to_owned(),
+            what: format!("a release of kind `{}`", reference.kind),
+            hint: "only `apps/v1` Deployment is supported so far".to_owned(),
+        });
+    }
+    objects
+        .find(group, &reference.kind, &reference.name)
+        .ok_or_else(|| RenderError::Missing { what: reference.kind.clone(), name: reference.name.clone() })
+}
+
+/// The digest of the workload's pod template, without the label that Windlass adds: ten hex digits.
+pub fn revision(objects: &ObjectSet, reference: &WorkloadRef) -> Result<String, RenderError> {
+    let mut object = workload(objects, reference)?.clone();
+    object.remove(&["spec", "template", "metadata", "labels", REVISION_LABEL]);
+    let template = object.get("/spec/template").cloned().unwrap_or(Value::Null);
+    Ok(digest(&template).chars().take(10).collect())
+}
+
+/// A digest of all objects of a slot.
+pub fn set_digest(objects: &ObjectSet) -> String {
+    digest(&Value::Array(objects.values().map(Object::to_value).collect()))
+}
+
+/// Everything about these objects that a release of `rollout` cannot work with.
+pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> {
+    let object = workload(objects, &rollout.workload)?;
+    deployment::check(object)?;
+    for other in objects.values() {
+        let target = match other.kind() {
+            "HorizontalPodAutoscaler" | "ScaledObject" => "/spec/scaleTargetRef",
+            _ => continue,
+        };
+        if other.text(&format!("{target}/name")) == Some(object.name())
+            && other.text(&format!("{target}/kind")).unwrap_or("Deployment") == object.kind()
+        {
+            return Err(RenderError::Unsupported {
+                provider: "this version of Windlass".to_owned(),
+                what: format!("a release of a workload that {} `{}` scales", other.kind(), other.name()),
+                hint: "set `spec.replicas` in the source and leave the autoscaler out until autoscalers are supported".to_owned(),
+            });
+        }
+    }
+    match traffic::check(objects, rollout).into_iter().next() {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Renders the live tree of a shape.
+pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, RenderError> {
+    let mut objects = base(slots, shape);
+    let mut object = workload(&objects, &rollout.workload)?.clone();
+    match shape.pods {
+        Pods::Stable => {
+            if shape.stable_labelled {
+                label(&mut object, &revision(slots.stable, &rollout.workload)?);
+            }
+        }
+        Pods::Candidate => label(&mut object, &revision(&objects, &rollout.workload)?),
+        Pods::Held { from, to, phase, .. } => {
+            label(&mut object, &revision(&objects, &rollout.workload)?);
+            deployment::hold(&mut object, from, to, phase);
+        }
+    }
+    objects.insert(object);
+    for routing in &rollout.routings {
+        traffic::route(&mut objects, routing, &shape.routes)?;
+        if shape.canary_services {
+            let candidate = slots.candidate.unwrap_or(slots.stable);
+            let selector = Selector { key: REVISION_LABEL.to_owned(), value: revision(candidate, &rollout.workload)? };
+            traffic::add_canary_service(&mut objects, routing, &selector)?;
+        }
+        if let Some(selector) = &shape.stable_selector {
+            traffic::narrow(&mut objects, routing, selector)?;
+        }
+    }
+    let mark = set_digest(&objects).chars().take(40).collect::<String>();
+    let mut object = workload(&objects, &rollout.workload)?.clone();
+    object.set(&["metadata", "annotations", COMMIT_TREE], Value::String(mark.clone()));
+    objects.insert(object);
+    Ok(Live { objects, mark })
+}
+
+/// The objects before the shape changes them. While both versions run, the live set is the union of both slots; the
+/// version whose workload is written wins, and what only the other one has stays (ConfigMaps that are named by content).
+fn base(slots: Slots<'_>, shape: &Shape) -> ObjectSet {
+    let stable_wins = shape.pods == Pods::Stable;
+    let (winner, other) = match slots.candidate {
+        None => (slots.stable, None),
+        Some(candidate) if stable_wins => (slots.stable, Some(candidate)),
+        Some(candidate) => (candidate, Some(slots.stable)),
+    };
+    let mut objects = winner.clone();
+    if let (true, Some(other)) = (shape.union, other) {
+        for (key, object) in other.iter() {
+            if objects.get(key).is_none() {
+                objects.insert(object.clone());
+            }
+        }
+    }
+    objects
+}
+
+fn label(workload: &mut Object, revision: &str) {
+    workload.set(&["spec", "template", "metadata", "labels", REVISION_LABEL], Value::String(revision.to_owned()));
+}

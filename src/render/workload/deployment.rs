@@ -1,0 +1,108 @@
+//! The held rolling update of a Deployment (design: `02-rollouts.md`, section 4).
+//!
+//! A Deployment has no partition field, yet its own controller stands still at exactly K updated pods when new pods never
+//! become available: `minReadySeconds` is as long as it can be, and `maxSurge` and `maxUnavailable` say how far it may go.
+//! The fields must be written in the same commit as the new template: an earlier one would reach the running ReplicaSet.
+
+use serde_json::{Value, json};
+
+use crate::api::Amount;
+use crate::manifest::Object;
+use crate::render::{PodsPhase, RenderError};
+
+/// One less than the largest, as Kruise has it: the controller computes with the value plus one.
+const MIN_READY_SECONDS: u32 = 2_147_483_646;
+/// Must be greater than `minReadySeconds` (API validation).
+const PROGRESS_DEADLINE_SECONDS: u32 = 2_147_483_647;
+
+/// `spec.replicas`, 1 where it is not set (the API's default).
+pub fn size(deployment: &Object) -> u32 {
+    deployment.get("/spec/replicas").and_then(Value::as_u64).map_or(1, |replicas| u32::try_from(replicas).unwrap_or(u32::MAX))
+}
+
+/// The cumulative number of updated pods of a step: rounded up, and a percentage other than 100 % never takes the last
+/// stable pod of several (Kruise, `deployment_util.go`).
+pub fn target(amount: Amount, size: u32) -> u32 {
+    match amount {
+        Amount::Percent(percent) if percent < 100 && size > 1 => amount.of(size).min(size - 1),
+        _ => amount.of(size),
+    }
+}
+
+/// Whether the user lets new pods come before old ones go (`maxSurge` other than 0; the API's default is 25 %).
+pub fn surges(deployment: &Object) -> bool {
+    match deployment.get("/spec/strategy/rollingUpdate/maxSurge") {
+        Some(Value::Number(surge)) => surge.as_u64() != Some(0),
+        Some(Value::String(surge)) => surge != "0%" && surge != "0",
+        _ => true,
+    }
+}
+
+/// What a Deployment must be for its pods to go in batches.
+pub fn check(deployment: &Object) -> Result<(), RenderError> {
+    let unusable = |cause: &str| RenderError::Unusable {
+        what: "Deployment".to_owned(),
+        name: deployment.name().to_owned(),
+        cause: cause.to_owned(),
+    };
+    if deployment.text("/spec/strategy/type") == Some("Recreate") {
+        return Err(unusable("`strategy.type: Recreate` stops all pods at once; batches need `RollingUpdate`"));
+    }
+    if deployment.get("/spec/paused") == Some(&Value::Bool(true)) {
+        return Err(unusable("`paused: true` stops its controller; remove it from the source"));
+    }
+    if !deployment.get("/spec/template").is_some_and(Value::is_object) {
+        return Err(unusable("`spec.template` is missing"));
+    }
+    Ok(())
+}
+
+/// Writes the three fields that hold the Deployment on the way from `from` to `to` updated pods.
+pub fn hold(deployment: &mut Object, from: u32, to: u32, phase: PodsPhase) {
+    let (surge, unavailable) = match phase {
+        PodsPhase::Grow => (to.saturating_sub(from), from),
+        PodsPhase::Shift => (0, to),
+    };
+    // The API refuses both at 0, which only a workload of no pods can ask for.
+    let unavailable = if surge == 0 { unavailable.max(1) } else { unavailable };
+    deployment.set(&["spec", "minReadySeconds"], json!(MIN_READY_SECONDS));
+    deployment.set(&["spec", "progressDeadlineSeconds"], json!(PROGRESS_DEADLINE_SECONDS));
+    deployment.set(&["spec", "strategy", "type"], json!("RollingUpdate"));
+    deployment.set(&["spec", "strategy", "rollingUpdate"], json!({"maxSurge": surge, "maxUnavailable": unavailable}));
+}
+
+/// The part of `size` pods that a ReplicaSet of `part` pods has after the Deployment went to `new_size`: the controller
+/// scales ReplicaSets in proportion and rounds half up (Kubernetes, `deployment_util.go`, `getReplicaSetFraction`).
+pub fn scaled(part: u32, size: u32, new_size: u32) -> u32 {
+    if size == 0 {
+        return 0;
+    }
+    let (part, size, new) = (u64::from(part), u64::from(size), u64::from(new_size));
+    u32::try_from((2 * part * new + size) / (2 * size)).unwrap_or(u32::MAX).min(new_size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_is_rounded_up_and_capped() {
+        // size → 20 %, 25 %, 40 %, 50 %, 90 %, 100 % (Kruise, 2.2)
+        for (size, targets) in [(5, [1, 2, 2, 3, 4, 5]), (3, [1, 1, 2, 2, 2, 3]), (10, [2, 3, 4, 5, 9, 10])] {
+            let got = [20, 25, 40, 50, 90, 100].map(|percent| target(Amount::Percent(percent), size));
+            assert_eq!(got, targets, "size {size}");
+        }
+        // Seen with Kruise 0.6: 10 % of 3 is 1, 34 % is 2, 67 % and 99 % stay at 2; 50 % of 1 is the only pod.
+        assert_eq!([10, 34, 67, 99].map(|percent| target(Amount::Percent(percent), 3)), [1, 2, 2, 2]);
+        assert_eq!(target(Amount::Percent(50), 1), 1);
+        assert_eq!(target(Amount::Pods(7), 5), 5);
+    }
+
+    #[test]
+    fn proportional_scaling_rounds_half_up() {
+        assert_eq!(
+            [scaled(4, 10, 20), scaled(8, 20, 10), scaled(2, 5, 10), scaled(2, 3, 10), scaled(1, 10, 14)],
+            [8, 4, 4, 7, 1]
+        );
+    }
+}

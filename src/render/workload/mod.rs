@@ -1,0 +1,3 @@
+//! What a step writes into the workload; one file a kind.
+
+pub mod deployment;
