@@ -21,7 +21,3 @@ pub fn route(_objects: &mut ObjectSet, _routing: &TrafficRouting, _routes: &Rout
 pub fn check(_objects: &ObjectSet, _rollout: &Rollout) -> Vec<(Option<usize>, RenderError)> {
     Vec::new()
 }
-/// The routes in words.
-pub fn describe(_routes: &Routes) -> String {
-    String::new()
-}
