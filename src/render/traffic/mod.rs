@@ -1,23 +1,302 @@
 //! Routes and Services of a step: pure functions from the objects as the user wrote them.
+//!
+//! Nothing here reads the output of an earlier step. Fields that a provider does not own come through untouched; the
+//! API server's defaults are read into the objects, and written only where a field beside them changes.
+//! The model is Kruise Rollouts (`pkg/trafficrouting`); each file says where it differs and why.
 
-use crate::api::{Rollout, TrafficRouting};
-use crate::manifest::ObjectSet;
+mod describe;
+mod gateway;
+mod nginx;
+mod services;
+
+use crate::api::{HeaderModifier, HttpMatch, Rollout, Step, TrafficRouting};
+use crate::manifest::{Object, ObjectSet};
 use crate::render::{RenderError, Routes, Selector};
 
-/// Narrows the stable Service of `routing` to `selector`.
-pub fn narrow(_objects: &mut ObjectSet, _routing: &TrafficRouting, _selector: &Selector) -> Result<(), RenderError> {
-    Err(RenderError::Missing { what: "traffic".to_owned(), name: "narrow".to_owned() })
+pub use describe::describe;
+pub use services::canary_service;
+
+/// What `trafficRoutings` can name today; the answer to everything else lists it.
+const SUPPORTED: &str = "`ingress` with classType `nginx`, and `gateway` (HTTPRoute)";
+
+/// Narrows the stable Service of `routing` to the pods with `selector`. Nothing to do where the routing keeps to the
+/// stable Service alone (`disableGenerateCanaryService`).
+///
+/// Call it after [`add_canary_service`], which copies the Service as the user wrote it.
+pub fn narrow(objects: &mut ObjectSet, routing: &TrafficRouting, selector: &Selector) -> Result<(), RenderError> {
+    if routing.disable_generate_canary_service {
+        return Ok(());
+    }
+    services::narrow(objects, &routing.service, selector)
 }
-/// Adds the canary Service of `routing`, which selects the pods with `selector`.
-pub fn add_canary_service(_objects: &mut ObjectSet, _routing: &TrafficRouting, _selector: &Selector) -> Result<(), RenderError> {
-    Err(RenderError::Missing { what: "traffic".to_owned(), name: "canary".to_owned() })
+
+/// Adds the canary Service of `routing`, a copy of the stable one that selects the pods with `selector`. Nothing to do
+/// where the routing keeps to the stable Service alone.
+///
+/// Two routings of one Service share its canary Service: adding the same object again changes nothing.
+pub fn add_canary_service(objects: &mut ObjectSet, routing: &TrafficRouting, selector: &Selector) -> Result<(), RenderError> {
+    if routing.disable_generate_canary_service {
+        return Ok(());
+    }
+    let canary = services::canary(objects, &routing.service, selector)?;
+    add(objects, canary)
 }
-/// Changes or adds the route objects of `routing` so that they say `routes`. Objects are as the user wrote them.
-pub fn route(_objects: &mut ObjectSet, _routing: &TrafficRouting, _routes: &Routes) -> Result<(), RenderError> {
-    Err(RenderError::Missing { what: "traffic".to_owned(), name: "route".to_owned() })
+
+/// Changes or adds the route objects of `routing` so that they say `routes`. `objects` are as the user wrote them, and stay
+/// so where the answer is an error.
+pub fn route(objects: &mut ObjectSet, routing: &TrafficRouting, routes: &Routes) -> Result<(), RenderError> {
+    let Some(split) = Split::of(routes, routing)? else { return Ok(()) };
+    let mut changed = Vec::new();
+    for provider in providers(routing).map_err(first)? {
+        provider.find(objects, &routing.service).map_err(first)?;
+        changed.push((provider, provider.split(objects, &split).map_err(first)?));
+    }
+    for (provider, object) in changed {
+        match (provider, object) {
+            (_, None) => {}
+            (Provider::Nginx(_), Some(object)) => add(objects, object)?,
+            (Provider::HttpRoute(_), Some(object)) => {
+                objects.insert(object);
+            }
+        }
+    }
+    Ok(())
 }
+
 /// Everything about the traffic of `rollout` that cannot work with these objects: a Service or route that is not there, a
 /// step that asks for what its provider cannot express. One entry each, with the step's index (0-based) where it is about a step.
-pub fn check(_objects: &ObjectSet, _rollout: &Rollout) -> Vec<(Option<usize>, RenderError)> {
-    Vec::new()
+pub fn check(objects: &ObjectSet, rollout: &Rollout) -> Vec<(Option<usize>, RenderError)> {
+    let mut found = Vec::new();
+    let mut ingresses: Vec<&str> = Vec::new();
+    for routing in &rollout.routings {
+        let whole = check_routing(objects, routing);
+        let sound = whole.is_empty();
+        found.extend(whole.into_iter().map(|error| (None, error)));
+        if let Some(ingress) = &routing.ingress {
+            if ingresses.contains(&ingress.name.as_str()) {
+                found.push((None, nginx::twice(&ingress.name)));
+            }
+            ingresses.push(&ingress.name);
+        }
+        if sound {
+            found.extend(check_steps(objects, routing, &rollout.steps));
+        }
+    }
+    // Two routings of one Service find the same fault of that Service.
+    let mut once: Vec<(Option<usize>, RenderError)> = Vec::new();
+    for entry in found {
+        if !once.contains(&entry) {
+            once.push(entry);
+        }
+    }
+    once
+}
+
+fn check_routing(objects: &ObjectSet, routing: &TrafficRouting) -> Vec<RenderError> {
+    let mut found = services::check(objects, &routing.service);
+    if routing.disable_generate_canary_service {
+        found.push(without_canary(&routing.service));
+    }
+    match providers(routing) {
+        Err(errors) => found.extend(errors),
+        Ok(providers) => {
+            for provider in providers {
+                if let Err(errors) = provider.find(objects, &routing.service) {
+                    found.extend(errors);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn check_steps(objects: &ObjectSet, routing: &TrafficRouting, steps: &[Step]) -> Vec<(Option<usize>, RenderError)> {
+    let mut found = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let routes = Routes::Split {
+            weight: step.traffic,
+            matches: step.matches.clone(),
+            request_header_modifier: step.request_header_modifier.clone(),
+        };
+        let errors = match Split::of(&routes, routing) {
+            Err(error) => vec![error],
+            Ok(None) => Vec::new(),
+            Ok(Some(split)) => providers(routing)
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|provider| provider.split(objects, &split).err())
+                .flatten()
+                .collect(),
+        };
+        found.extend(errors.into_iter().map(|error| (Some(index), error)));
+    }
+    found
+}
+
+/// What a step asks of a provider.
+struct Split<'a> {
+    stable: &'a str,
+    canary: String,
+    /// Percent of the requests that no match takes, 0 to 100.
+    weight: Option<u32>,
+    matches: &'a [HttpMatch],
+    modifier: Option<&'a HeaderModifier>,
+}
+
+impl<'a> Split<'a> {
+    /// `None`: the routes stay as the user wrote them.
+    fn of(routes: &'a Routes, routing: &'a TrafficRouting) -> Result<Option<Self>, RenderError> {
+        let Routes::Split { weight, matches, request_header_modifier } = routes else { return Ok(None) };
+        let step = || "a step".to_owned();
+        if weight.is_none() && matches.is_empty() {
+            return match request_header_modifier {
+                None => Ok(None),
+                Some(_) => Err(RenderError::Unsupported {
+                    provider: step(),
+                    what: "`requestHeaderModifier` alone".to_owned(),
+                    hint: "give it `traffic` or `matches` too, which say whose headers change".to_owned(),
+                }),
+            };
+        }
+        if let Some(weight) = weight.filter(|weight| *weight > 100) {
+            let hint = "`traffic` is at most 100%".to_owned();
+            return Err(RenderError::Unsupported { provider: step(), what: format!("{weight}% of requests"), hint });
+        }
+        if routing.disable_generate_canary_service {
+            return Err(without_canary(&routing.service));
+        }
+        Ok(Some(Self {
+            stable: &routing.service,
+            canary: canary_service(routing),
+            weight: *weight,
+            matches,
+            modifier: request_header_modifier.as_ref(),
+        }))
+    }
+}
+
+/// One place where a routing's requests are divided.
+#[derive(Debug, Clone, Copy)]
+enum Provider<'a> {
+    /// An Ingress of class nginx, by name.
+    Nginx(&'a str),
+    /// A Gateway API HTTPRoute, by name.
+    HttpRoute(&'a str),
+}
+
+impl Provider<'_> {
+    /// Whether the object is there and sends requests to the stable Service.
+    fn find(self, objects: &ObjectSet, service: &str) -> Result<(), Vec<RenderError>> {
+        let service = services::stable(objects, service).map_err(|error| vec![error])?;
+        let found = match self {
+            Self::Nginx(name) => nginx::find(objects, name, service).map(|_| ()),
+            Self::HttpRoute(name) => gateway::find(objects, name, service).map(|_| ()),
+        };
+        found.map_err(|error| vec![error])
+    }
+
+    /// The object that this step adds or changes; `None` where nothing is to be done.
+    fn split(self, objects: &ObjectSet, split: &Split) -> Result<Option<Object>, Vec<RenderError>> {
+        let service = services::stable(objects, split.stable).map_err(|error| vec![error])?;
+        match self {
+            Self::Nginx(name) => nginx::split(objects, name, service, split),
+            Self::HttpRoute(name) => gateway::split(objects, name, service, split).map(Some),
+        }
+    }
+}
+
+/// The providers of a routing, in Kruise's order; or everything in it that none of ours can do.
+fn providers(routing: &TrafficRouting) -> Result<Vec<Provider<'_>>, Vec<RenderError>> {
+    let mut found = Vec::new();
+    let mut errors: Vec<RenderError> = routing
+        .custom
+        .iter()
+        .map(|custom| RenderError::Unusable {
+            what: custom.kind.clone(),
+            name: custom.name.clone(),
+            cause: format!("`customNetworkRefs` are not supported yet; supported are {SUPPORTED}"),
+        })
+        .collect();
+    if let Some(ingress) = &routing.ingress {
+        if ingress.class_type == nginx::CLASS || ingress.class_type.is_empty() {
+            found.push(Provider::Nginx(&ingress.name));
+        } else {
+            errors.push(RenderError::Unusable {
+                what: "Ingress".to_owned(),
+                name: ingress.name.clone(),
+                cause: format!("classType `{}` is not supported yet; supported are {SUPPORTED}", ingress.class_type),
+            });
+        }
+    }
+    if let Some(gateway) = &routing.gateway {
+        found.push(Provider::HttpRoute(&gateway.http_route_name));
+    }
+    if found.is_empty() && errors.is_empty() {
+        errors.push(RenderError::Unusable {
+            what: "Service".to_owned(),
+            name: routing.service.clone(),
+            cause: format!("its `trafficRoutings` entry names no route; supported are {SUPPORTED}"),
+        });
+    }
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+/// The only object of this group, kind and name.
+fn only<'a>(objects: &'a ObjectSet, group: &str, kind: &str, name: &str) -> Result<&'a Object, RenderError> {
+    let mut all = objects.values().filter(|object| object.group() == group && object.kind() == kind && object.name() == name);
+    let Some(first) = all.next() else {
+        return Err(RenderError::Missing { what: kind.to_owned(), name: name.to_owned() });
+    };
+    match all.next() {
+        None => Ok(first),
+        Some(second) => Err(unusable(
+            first,
+            format!(
+                "the source has two, in the namespaces `{}` and `{}`; keep each namespace in a source directory of its own",
+                first.namespace().unwrap_or("(none)"),
+                second.namespace().unwrap_or("(none)"),
+            ),
+        )),
+    }
+}
+
+/// Adds an object that the user must not have; the same object again is no harm.
+fn add(objects: &mut ObjectSet, object: Object) -> Result<(), RenderError> {
+    let key = object.key();
+    if objects.get(&key).is_some_and(|there| *there != object) {
+        return Err(taken(&object));
+    }
+    objects.insert(object);
+    Ok(())
+}
+
+fn taken(object: &Object) -> RenderError {
+    unusable(object, "the source has an object of this name, which Windlass needs for the canary; rename it")
+}
+
+fn unusable(object: &Object, cause: impl Into<String>) -> RenderError {
+    RenderError::Unusable { what: object.kind().to_owned(), name: object.name().to_owned(), cause: cause.into() }
+}
+
+fn without_canary(service: &str) -> RenderError {
+    RenderError::Unusable {
+        what: "Service".to_owned(),
+        name: service.to_owned(),
+        cause: "`disableGenerateCanaryService` leaves no second Service to send requests to; remove it (it is of use with \
+                `customNetworkRefs` only, which are not supported yet)"
+            .to_owned(),
+    }
+}
+
+/// Whether two objects can refer to each other without naming a namespace.
+fn same_namespace(one: &Object, other: &Object) -> bool {
+    match (one.namespace(), other.namespace()) {
+        (Some(one), Some(other)) => one == other,
+        // One of them takes the namespace that the applier gives it.
+        _ => true,
+    }
+}
+
+fn first(errors: Vec<RenderError>) -> RenderError {
+    errors.into_iter().next().unwrap_or_else(|| RenderError::Missing { what: "route".to_owned(), name: String::new() })
 }

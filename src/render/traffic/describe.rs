@@ -1,0 +1,66 @@
+//! Routes in words, for plans, status and commit messages.
+
+use super::nginx::COOKIE;
+use crate::api::{HeaderModifier, HttpMatch, MatchKind, NamedMatch, StringMatch};
+use crate::render::Routes;
+
+/// Which requests go to the new version: `20% of requests`, ``requests with header `x-canary: 1` ``; `as you wrote them`
+/// where routing is the user's own.
+pub fn describe(routes: &Routes) -> String {
+    let Routes::Split { weight, matches, request_header_modifier } = routes else { return "as you wrote them".to_owned() };
+    let mut text = match (weight, matches.is_empty()) {
+        (None, true) => return "as you wrote them".to_owned(),
+        (Some(weight), true) => format!("{weight}% of requests"),
+        (None, false) => format!("requests {}", alternatives(matches)),
+        (Some(weight), false) => format!("requests {}, and {weight}% of the others", alternatives(matches)),
+    };
+    if let Some(changes) = request_header_modifier.as_ref().and_then(changes) {
+        text.push_str("; ");
+        text.push_str(&changes);
+    }
+    text
+}
+
+fn alternatives(matches: &[HttpMatch]) -> String {
+    matches.iter().map(one).collect::<Vec<_>>().join(", or ")
+}
+
+fn one(one: &HttpMatch) -> String {
+    let mut parts: Vec<String> = one.path.iter().map(path).collect();
+    parts.extend(one.headers.iter().map(header));
+    parts.extend(one.query_params.iter().map(|query| named("query parameter", "=", query)));
+    if parts.is_empty() { "of any kind".to_owned() } else { format!("with {}", parts.join(" and ")) }
+}
+
+fn path(path: &StringMatch) -> String {
+    match path.kind {
+        MatchKind::Exact => format!("path `{}`", path.value),
+        MatchKind::PathPrefix => format!("path `{}` and below", path.value),
+        MatchKind::RegularExpression => format!("a path matching `{}`", path.value),
+    }
+}
+
+fn header(header: &NamedMatch) -> String {
+    if header.name.eq_ignore_ascii_case(COOKIE) {
+        format!("cookie `{}=always`", header.value)
+    } else {
+        named("header", ": ", header)
+    }
+}
+
+fn named(what: &str, between: &str, named: &NamedMatch) -> String {
+    match named.kind {
+        MatchKind::RegularExpression => format!("{what} `{}` matching `{}`", named.name, named.value),
+        MatchKind::Exact | MatchKind::PathPrefix => format!("{what} `{}{between}{}`", named.name, named.value),
+    }
+}
+
+fn changes(modifier: &HeaderModifier) -> Option<String> {
+    let pairs = |verb: &str, pairs: &[(String, String)]| -> Vec<String> {
+        pairs.iter().map(|(name, value)| format!("{verb} header `{name}: {value}`")).collect()
+    };
+    let mut parts = pairs("sets", &modifier.set);
+    parts.extend(pairs("adds", &modifier.add));
+    parts.extend(modifier.remove.iter().map(|name| format!("removes header `{name}`")));
+    if parts.is_empty() { None } else { Some(parts.join(", ")) }
+}
