@@ -1,5 +1,12 @@
 //! The one integration test binary; a module for each room's public face.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that fails may panic, and says why"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests may read the clock and the environment")]
 
 mod api;
