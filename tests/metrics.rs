@@ -1,1 +1,5 @@
-//! tests of metrics
+//! Metric sources, against small servers on loopback.
+
+mod prometheus;
+pub(crate) mod server;
+mod template;

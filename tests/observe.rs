@@ -1,1 +1,1 @@
-//! tests of observe
+//! Observers, against a small API server on loopback.

@@ -1,5 +1,15 @@
 //! Where numbers come from. A source is defined by the operator, by name; a Rollout never gives an address.
 
+mod answer;
+pub mod prometheus;
+mod promql;
+mod secret;
+pub mod template;
+
+pub use prometheus::{Authentication, Prometheus, PrometheusOptions};
+pub use secret::Secret;
+pub use template::{TemplateError, Variables};
+
 /// One number of an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {

@@ -1,5 +1,14 @@
 //! What the cluster shows of a commit. Observers only ever read.
 
+pub mod kubernetes;
+pub mod timed;
+
+pub use kubernetes::{KubernetesObserver, KubernetesOptions};
+pub use timed::Timed;
+
+/// The annotation by which a live workload tells which commit's content it came from: a Git tree id.
+pub const COMMIT_TREE: &str = "windlass.dev/commit-tree";
+
 /// What to look for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
