@@ -1,1 +1,4 @@
 //! Observers, against a small API server on loopback.
+
+mod kubernetes;
+mod timed;

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
-use tokio::runtime::Runtime;
 
 use super::{KubernetesOptions, failure};
 use crate::observe::ObserveError;
 
-/// Must be called inside `runtime`, on which the client then lives.
-pub(super) fn client(options: &KubernetesOptions, runtime: &Runtime) -> Result<Client, ObserveError> {
-    let mut config = config(options, runtime)?;
+/// Must be called inside a runtime, on which the client then lives.
+pub(super) fn client(options: &KubernetesOptions) -> Result<Client, ObserveError> {
+    let mut config = config(options)?;
     // One look is bounded as a whole; the engine looks again by itself.
     config.default_retry = false;
     config.connect_timeout = Some(options.timeout.min(Duration::from_secs(10)));
@@ -22,7 +21,7 @@ pub(super) fn client(options: &KubernetesOptions, runtime: &Runtime) -> Result<C
     })
 }
 
-fn config(options: &KubernetesOptions, runtime: &Runtime) -> Result<Config, ObserveError> {
+fn config(options: &KubernetesOptions) -> Result<Config, ObserveError> {
     if options.in_cluster {
         return in_cluster();
     }
@@ -43,9 +42,12 @@ fn config(options: &KubernetesOptions, runtime: &Runtime) -> Result<Config, Obse
         }
         Err(error) => return Err(unreadable(&error)),
     };
-    let chosen = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    let proxy = proxy_of(&kubeconfig, options.context.as_deref());
-    let mut config = runtime.block_on(Config::from_custom_kubeconfig(kubeconfig, &chosen)).map_err(|error| unreadable(&error))?;
+    let mut kubeconfig = kubeconfig;
+    if options.context.is_some() {
+        kubeconfig.current_context.clone_from(&options.context);
+    }
+    let proxy = proxy_of(&kubeconfig);
+    let mut config = Config::try_from(kubeconfig).map_err(|error| unreadable(&error))?;
     if proxy.is_none() {
         // kube also takes HTTPS_PROXY, and compares NO_PROXY with the proxy's own address.
         config.proxy_url = None;
@@ -62,9 +64,9 @@ fn in_cluster() -> Result<Config, ObserveError> {
     })
 }
 
-fn proxy_of(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
-    let context = context.or(kubeconfig.current_context.as_deref())?;
-    let context = kubeconfig.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
+fn proxy_of(kubeconfig: &Kubeconfig) -> Option<String> {
+    let context = kubeconfig.current_context.as_ref()?;
+    let context = kubeconfig.contexts.iter().find(|named| named.name == *context)?.context.as_ref()?;
     let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster)?.cluster.as_ref()?;
     cluster.proxy_url.clone().filter(|url| !url.is_empty())
 }

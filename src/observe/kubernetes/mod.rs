@@ -43,6 +43,11 @@ pub struct KubernetesObserver {
     client: Client,
     namespace: Option<String>,
     timeout: Duration,
+    threads: Threads,
+}
+
+/// A runtime that can be dropped inside another one.
+struct Threads {
     /// Taken only when dropped.
     runtime: Option<Runtime>,
 }
@@ -53,10 +58,10 @@ impl std::fmt::Debug for KubernetesObserver {
     }
 }
 
-impl Drop for KubernetesObserver {
+impl Drop for Threads {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background(); // does not wait, so it is allowed inside another runtime too
+            runtime.shutdown_background(); // dropping would wait, which a runtime forbids on its threads
         }
     }
 }
@@ -77,9 +82,10 @@ impl KubernetesObserver {
             .map_err(|error| ObserveError::Refused { cause: format!("cannot start a thread for the cluster: {error}"), hint: None })?;
         let client = {
             let _inside = runtime.enter();
-            access::client(options, &runtime)?
+            access::client(options)
         };
-        Ok(Self { client, namespace: options.namespace.clone(), timeout: options.timeout, runtime: Some(runtime) })
+        let threads = Threads { runtime: Some(runtime) };
+        Ok(Self { client: client?, namespace: options.namespace.clone(), timeout: options.timeout, threads })
     }
 
     /// Runs on the own threads, so that a caller inside a runtime neither panics nor is polled here.
@@ -88,7 +94,7 @@ impl KubernetesObserver {
         work: impl Future<Output = Result<T, ObserveError>> + Send + 'static,
     ) -> Result<T, ObserveError> {
         let late = || ObserveError::Unreachable(format!("no answer within {} s", self.timeout.as_secs_f64()));
-        let Some(runtime) = &self.runtime else {
+        let Some(runtime) = &self.threads.runtime else {
             return Err(late());
         };
         let (send, receive) = mpsc::sync_channel(1);
