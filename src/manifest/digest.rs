@@ -1,41 +1,42 @@
-//! Digests of values, the same on every machine.
+//! The name of a content.
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 
-/// SHA-256 of the canonical JSON of a value (keys sorted), in hex.
+/// SHA-256, in hex, of the value's JSON with sorted keys and no spaces: equal values, equal digests, in whatever order
+/// their keys came.
 pub fn digest(value: &Value) -> String {
     let mut text = String::new();
-    canonical(value, &mut text);
+    canonical(&mut text, value);
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
-fn canonical(value: &Value, out: &mut String) {
+fn canonical(out: &mut String, value: &Value) {
     match value {
         Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort();
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
             out.push('{');
-            for (index, key) in keys.into_iter().enumerate() {
+            for (index, (key, value)) in entries.into_iter().enumerate() {
                 if index > 0 {
                     out.push(',');
                 }
                 out.push_str(&Value::String(key.clone()).to_string());
                 out.push(':');
-                canonical(&map[key], out);
+                canonical(out, value);
             }
             out.push('}');
         }
-        Value::Array(items) => {
+        Value::Array(values) => {
             out.push('[');
-            for (index, item) in items.iter().enumerate() {
+            for (index, value) in values.iter().enumerate() {
                 if index > 0 {
                     out.push(',');
                 }
-                canonical(item, out);
+                canonical(out, value);
             }
             out.push(']');
         }
-        other => out.push_str(&other.to_string()),
+        leaf => out.push_str(&leaf.to_string()),
     }
 }

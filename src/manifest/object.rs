@@ -189,35 +189,10 @@ impl ObjectSet {
     }
 
     /// The file name of each object, without an extension: `<kind>-<name>` in lower case, with the group and then the
-    /// namespace where two objects would collide.
+    /// namespace where two objects would collide, and a digest where these still do or the name is too long for a file.
+    /// Every name is different, is one path part and starts with no dot, whatever the objects are called.
     pub fn file_stems(&self) -> BTreeMap<&ObjectKey, String> {
-        let forms: [fn(&ObjectKey) -> String; 3] = [
-            |key| format!("{}-{}", key.kind, key.name),
-            |key| format!("{}-{}-{}", key.kind, if key.group.is_empty() { "core" } else { &key.group }, key.name),
-            |key| {
-                let group = if key.group.is_empty() { "core" } else { &key.group };
-                format!("{}-{}-{}-{}", key.kind, group, key.namespace.as_deref().unwrap_or("none"), key.name)
-            },
-        ];
-        let mut stems: BTreeMap<&ObjectKey, String> = BTreeMap::new();
-        for form in forms {
-            // Both of a pair that clashes take the longer form.
-            let clashing: Vec<&ObjectKey> = if stems.is_empty() {
-                self.0.keys().collect()
-            } else {
-                let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-                for stem in stems.values() {
-                    *count.entry(stem).or_default() += 1;
-                }
-                let twice: Vec<String> =
-                    count.iter().filter(|(_, times)| **times > 1).map(|(stem, _)| (*stem).to_owned()).collect();
-                stems.iter().filter(|(_, stem)| twice.contains(stem)).map(|(key, _)| *key).collect()
-            };
-            for key in clashing {
-                stems.insert(key, form(key).to_lowercase());
-            }
-        }
-        stems
+        super::stems::stems(self.0.keys())
     }
 }
 
