@@ -1,6 +1,7 @@
 //! From YAML events to values, with budgets. Values are composed here and not by a deserializer, because Kubernetes'
 //! reader differs from any library's in what it takes plain keys, merges and numbers for.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
@@ -166,7 +167,7 @@ impl<'text> Composer<'text, '_> {
                 break;
             }
             let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, tag)
-                if text == "<<" && tag.as_ref().is_none_or(|tag| tag.core_suffix() == Some("merge")));
+                if text == "<<" && tag.as_ref().is_none_or(|tag| name(tag).as_deref() == Some("merge")));
             let key = if is_merge { None } else { Some(self.key(event, mark)?) };
             let (event, value_mark) = self.next()?;
             let value = self.node(event, value_mark)?;
@@ -225,13 +226,18 @@ fn merge(map: &mut Map<String, Value>, merged: &mut BTreeSet<String>, value: Val
     Ok(())
 }
 
+/// What a tag of YAML's own is called: `str` of `!!str`.
+fn name(tag: &Tag) -> Option<Cow<'_, str>> {
+    tag.suffix_in_namespace("tag:yaml.org,2002:")
+}
+
 /// A scalar by its style and tag.
 fn tagged(text: &str, style: ScalarStyle, tag: Option<&Tag>, mark: Marker) -> Result<Value, Fault> {
     let resolved = || scalar::plain(text).map_err(|cause| fault(mark, cause, Some("put it in quotes if a text is meant")));
     let Some(tag) = tag else {
         return if style == ScalarStyle::Plain { resolved() } else { Ok(Value::String(text.to_owned())) };
     };
-    let value = match tag.core_suffix() {
+    let value = match name(tag).as_deref() {
         Some("str" | "timestamp") => return Ok(Value::String(text.to_owned())),
         Some("binary") => return binary(text, mark),
         Some("int") => resolved().ok().filter(|value| value.is_i64() || value.is_u64()),
@@ -247,7 +253,7 @@ fn tagged(text: &str, style: ScalarStyle, tag: Option<&Tag>, mark: Marker) -> Re
 
 fn collection_tag(tag: Option<&Tag>, expected: &str, mark: Marker) -> Result<(), Fault> {
     match tag {
-        Some(tag) if tag.core_suffix() != Some(expected) && tag.original() != "!" => Err(unknown_tag(tag, mark)),
+        Some(tag) if name(tag).as_deref() != Some(expected) && tag.original() != "!" => Err(unknown_tag(tag, mark)),
         _ => Ok(()),
     }
 }
