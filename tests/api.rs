@@ -1,1 +1,5 @@
-//! tests of api
+//! The language: documents, findings, meanings.
+
+mod cases;
+mod documents;
+mod schema;

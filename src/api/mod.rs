@@ -1,2 +1,21 @@
+//! The documents that a user writes: what they may say, where they are wrong, and what they mean.
+//!
+//! [`read`] is the way in: text to [`model`] and findings. [`validate_together`] judges what one document cannot know.
+
+mod check;
+mod convert;
+mod diagnostic;
+mod document;
 pub mod model;
+mod near;
+mod path;
+mod read;
+mod rules;
+mod schema;
+mod yaml;
+
+pub use diagnostic::{Diagnostic, Place, Severity};
 pub use model::*;
+pub use read::{Broken, Document, Meaning, ReadResult, read, read_bytes};
+pub use rules::{Known, ObjectName, path_conflict, validate_repository, validate_together};
+pub use schema::{SchemaKind, schema};

@@ -293,6 +293,45 @@ impl Default for Repository {
     }
 }
 
+/// What the operator gives to every repository (`windlass.yaml`), with the defaults filled in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Config {
+    pub sources: Vec<MetricSource>,
+    pub cluster: Cluster,
+}
+
+/// A metric source by the name that Rollouts know it by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricSource {
+    pub name: String,
+    pub provider: MetricProvider,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MetricProvider {
+    Prometheus {
+        /// `http` or `https`; what stands before `/api/v1/query`, without a slash at its end.
+        url: String,
+        /// A file with the token, read anew for each query.
+        bearer_token_file: Option<String>,
+        headers: Vec<(String, String)>,
+    },
+}
+
+/// The cluster that is read; `None`: as kubectl finds it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cluster {
+    pub kubeconfig: Option<String>,
+    pub context: Option<String>,
+}
+
+/// What a metric's query template may use. `stable` and `candidate` have a `revision` each.
+pub const QUERY_VARIABLES: [&str; 6] = ["namespace", "workload", "stable", "candidate", "step", "window"];
+
 impl Repository {
     /// The live path of a source directory (both relative to their branch's root, `""` for the root itself).
     pub fn live_path(&self, source: &str) -> String {

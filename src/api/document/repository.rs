@@ -1,0 +1,65 @@
+//! `windlass.dev/v1alpha1` Repository: `.windlass.yaml` in a repository's root.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::windlass::{Delivery, Observe};
+use super::{Metadata, NotYet};
+
+/// A repository's own settings; every field has a default.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "Windlass Repository")]
+#[allow(dead_code, reason = "apiVersion, kind and metadata are part of the schema")]
+pub(crate) struct Repository {
+    /// `windlass.dev/v1alpha1`.
+    pub(crate) api_version: String,
+    /// `Repository`.
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) metadata: Option<Metadata>,
+    /// The branch with the user's own manifests. Default: the branch that the remote's HEAD names.
+    #[serde(default)]
+    pub(crate) source_branch: Option<String>,
+    /// The branch that Argo CD or Flux watches; only Windlass writes there. Default `deploy`.
+    #[serde(default)]
+    pub(crate) live_branch: Option<String>,
+    #[serde(default)]
+    pub(crate) live: Option<Live>,
+    /// Source directories that hold apps. Default: every directory with a Rollout file.
+    #[serde(default)]
+    pub(crate) sources: Option<Vec<String>>,
+    /// Source path prefix to live path prefix; the longest prefix that fits is replaced. Default: the same path.
+    #[serde(default)]
+    pub(crate) paths: BTreeMap<String, String>,
+    /// How convergence is observed. Default `kubernetes: {}`.
+    #[serde(default)]
+    pub(crate) observe: Option<Observe>,
+    /// Author and committer of Windlass' commits.
+    #[serde(default)]
+    pub(crate) author: Option<Author>,
+    /// How moves reach the live branch. Default `commit`.
+    #[serde(default)]
+    pub(crate) delivery: Option<Delivery>,
+}
+
+/// Where the live branch is.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(dead_code, reason = "what is not supported yet is refused before this type is made")]
+pub(crate) struct Live {
+    /// Another repository for the live branch. Not supported yet.
+    #[serde(default)]
+    pub(crate) url: Option<NotYet>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Author {
+    #[schemars(length(min = 1))]
+    pub(crate) name: String,
+    #[schemars(length(min = 1))]
+    pub(crate) email: String,
+}

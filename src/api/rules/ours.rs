@@ -1,0 +1,248 @@
+//! Rules of our own: names, what cannot be carried out yet, the repository's and the operator's settings.
+
+use super::{group, is_dns_name, kruise, metrics};
+use crate::api::diagnostic::Finding;
+use crate::api::document::config::Config;
+use crate::api::document::kruise::{Strategy, TrafficRouting, WorkloadRef};
+use crate::api::document::repository::Repository;
+use crate::api::document::windlass::{Delivery, Rollout, Step};
+use crate::api::document::Metadata;
+use crate::api::model::Style;
+use crate::api::near;
+use crate::api::path::Path;
+
+/// Ingress classes of Kruise's and our own tables (`nginx` is the one that can be used by now).
+const INGRESS_CLASSES: [&str; 6] = ["nginx", "aliyun-alb", "alb", "higress", "mse", "traefik"];
+
+fn not_yet(at: &Path, what: &str) -> Finding {
+    Finding::error("not-supported-yet", at, format!("{what} is not supported yet"))
+}
+
+/// The rules for a `windlass.dev/v1alpha1` Rollout.
+pub(crate) fn windlass_rollout(document: &Rollout) -> Vec<Finding> {
+    let spec = &document.spec;
+    let mut found = metadata(&document.metadata, &Path::of(&["metadata"]));
+    kruise::strategy(&spec.workload_ref, &spec.strategy, false, &mut found);
+    delivery(spec.delivery, &Path::of(&["spec", "delivery"]), &mut found);
+    if let Some(analysis) = &spec.analysis {
+        metrics::metrics(&analysis.metrics, &Path::of(&["spec", "analysis", "metrics"]), &mut found);
+    }
+    let canary = spec.strategy.canary.iter().map(|canary| ("canary", &canary.steps));
+    let blue_green = spec.strategy.blue_green.iter().map(|blue_green| ("blueGreen", &blue_green.steps));
+    for (form, steps) in canary.chain(blue_green) {
+        step_names(steps, &Path::of(&["spec", "strategy", form, "steps"]), &mut found);
+    }
+    found
+}
+
+fn step_names(steps: &[Step], at: &Path, found: &mut Vec<Finding>) {
+    for (index, step) in steps.iter().enumerate() {
+        let at = at.index(index);
+        if let Some(name) = &step.name {
+            // A step's name stands in commit subjects and trailers.
+            if name.is_empty() || name.chars().count() > 60 || name.chars().any(char::is_control) {
+                let message = "a step's name has 1 to 60 characters on one line";
+                found.push(Finding::error("bad-name", &at.key("name"), message));
+            } else if steps.iter().take(index).any(|before| before.name.as_ref() == Some(name)) {
+                found.push(Finding::error("duplicate-name", &at.key("name"), format!("two steps are named `{name}`")));
+            }
+        }
+        if step.timeout.is_some_and(|timeout| timeout.seconds() == 0) {
+            let message = "with a timeout of 0 the step fails before it can begin";
+            found.push(Finding::error("bad-duration", &at.key("timeout"), message));
+        }
+    }
+}
+
+/// A Rollout's name and namespace, and annotations that Kruise would act on.
+pub(crate) fn metadata(metadata: &Metadata, at: &Path) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if !is_dns_name(&metadata.name, 253, true) {
+        let message = format!("`{}` is no Kubernetes name", metadata.name);
+        found.push(Finding::error("bad-name", &at.key("name"), message).hint("lower-case letters, digits, `-` and `.`"));
+    }
+    if metadata.namespace.as_deref().is_some_and(|namespace| !is_dns_name(namespace, 63, false)) {
+        let message = format!("`{}` is no namespace name", metadata.namespace.as_deref().unwrap_or_default());
+        found.push(Finding::error("bad-name", &at.key("namespace"), message).hint("lower-case letters, digits and `-`"));
+    }
+    let shared = "rollouts.kruise.io/trafficrouting";
+    if metadata.annotations.contains_key(shared) {
+        let at = at.key("annotations").key(shared);
+        found.push(not_yet(&at, "a routing shared through a TrafficRouting object").at_key());
+    }
+    found
+}
+
+/// What of Kruise's language cannot be carried out yet, and what has no effect.
+pub(super) fn capabilities(
+    workload: &WorkloadRef,
+    at_workload: &Path,
+    strategy: &Strategy<Step>,
+    style: Style,
+    at: &Path,
+    found: &mut Vec<Finding>,
+) {
+    let known = super::WORKLOADS.contains(&(group(&workload.api_version), workload.kind.as_str()));
+    if known && (group(&workload.api_version), workload.kind.as_str()) != ("apps", "Deployment") {
+        let what = format!("a {} of {}", workload.kind, workload.api_version);
+        found.push(not_yet(&at_workload.key("kind"), &what).hint("a Deployment of apps/v1 is"));
+    }
+    match style {
+        Style::Partition => {}
+        Style::Canary => {
+            let alpha = at_workload.last_key() == Some("workloadRef") && at_workload.segments().len() > 2;
+            let (at, hint) = if alpha {
+                (at.clone(), "set the annotation `rollouts.kruise.io/rolling-style: partition` to update the Deployment itself")
+            } else {
+                (at.key("enableExtraWorkloadForCanary"), "leave it out to update the Deployment itself in batches")
+            };
+            found.push(not_yet(&at, "the canary style (a second Deployment)").hint(hint));
+        }
+        Style::BlueGreen => {
+            found.push(not_yet(at, "the blueGreen style").hint("`canary` updates the Deployment in batches").at_key());
+        }
+    }
+    if let Some(canary) = &strategy.canary {
+        if canary.patch_pod_template_metadata.is_some() && style == Style::Partition {
+            let at = at.key("patchPodTemplateMetadata");
+            found.push(
+                Finding::warning("no-effect", &at, "`patchPodTemplateMetadata` has no effect without a second Deployment").at_key(),
+            );
+        } else if canary.patch_pod_template_metadata.is_some() {
+            found.push(not_yet(&at.key("patchPodTemplateMetadata"), "`patchPodTemplateMetadata`").at_key());
+        }
+    }
+    let reference = strategy.canary.as_ref().map_or_else(
+        || strategy.blue_green.as_ref().and_then(|blue_green| blue_green.traffic_routing_ref.as_ref()),
+        |canary| canary.traffic_routing_ref.as_ref(),
+    );
+    if reference.is_some() {
+        let message = "`trafficRoutingRef` has no effect; Kruise does not read it either";
+        found.push(Finding::warning("no-effect", &at.key("trafficRoutingRef"), message).at_key());
+    }
+}
+
+/// Who carries out a routing.
+pub(super) fn providers(routing: &TrafficRouting, at: &Path, found: &mut Vec<Finding>) {
+    if let Some(class) = routing.ingress.as_ref().and_then(|ingress| ingress.class_type.as_deref()) {
+        let at = at.key("ingress").key("classType");
+        if !INGRESS_CLASSES.contains(&class) {
+            let mut finding = Finding::error("unknown-provider", &at, format!("unknown provider `{class}`"));
+            finding.hint = near::hint(class, INGRESS_CLASSES);
+            found.push(finding);
+        } else if class != "nginx" {
+            found.push(not_yet(&at, &format!("an Ingress of class `{class}`")).hint("`nginx` is"));
+        }
+    }
+    if routing.custom_network_refs.as_ref().is_some_and(|references| !references.is_empty()) {
+        let at = at.key("customNetworkRefs");
+        found.push(not_yet(&at, "routing by `customNetworkRefs`").at_key().hint("`ingress` and `gateway` are"));
+    }
+}
+
+fn delivery(delivery: Option<Delivery>, at: &Path, found: &mut Vec<Finding>) {
+    if delivery == Some(Delivery::PullRequest) {
+        found.push(not_yet(at, "delivery by pull request").hint("`commit` is, which is the default"));
+    }
+}
+
+/// The rules for a Repository.
+pub(crate) fn repository(document: &Repository) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (field, branch) in [("sourceBranch", &document.source_branch), ("liveBranch", &document.live_branch)] {
+        if let Some(branch) = branch
+            && !is_branch(branch)
+        {
+            let message = format!("`{branch}` is no branch name");
+            let hint = "write it as `git branch` shows it, without `refs/heads/`";
+            found.push(Finding::error("bad-branch", &Path::of(&[field]), message).hint(hint));
+        }
+    }
+    let path = |at: &Path, path: &str, found: &mut Vec<Finding>| {
+        if clean(path).is_none() {
+            let message = format!("`{path}` is no path inside the repository");
+            found.push(Finding::error("bad-path", at, message).hint("relative to the repository's root, with `/`, without `..`"));
+        }
+    };
+    for (index, source) in document.sources.iter().flatten().enumerate() {
+        path(&Path::of(&["sources"]).index(index), source, &mut found);
+    }
+    for (from, to) in &document.paths {
+        let at = Path::of(&["paths", from]);
+        path(&at, from, &mut found);
+        path(&at, to, &mut found);
+    }
+    if let Some(author) = &document.author {
+        for (field, value) in [("name", &author.name), ("email", &author.email)] {
+            if value.trim().is_empty() || value.chars().any(|c| matches!(c, '<' | '>') || c.is_control()) {
+                let message = format!("`{field}` must be one line without `<` and `>`");
+                found.push(Finding::error("bad-author", &Path::of(&["author", field]), message));
+            }
+        }
+    }
+    delivery(document.delivery, &Path::of(&["delivery"]), &mut found);
+    found
+}
+
+/// A path inside a repository in its plain form (`""` for the root); `None` where it leads out, or into Git's or our own
+/// directories.
+pub(crate) fn clean(path: &str) -> Option<String> {
+    if path.starts_with('/') || path.contains('\\') || path.chars().any(char::is_control) {
+        return None;
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let forbidden = |part: &&str| *part == ".." || part.eq_ignore_ascii_case(".git") || *part == ".windlass";
+    if parts.iter().any(forbidden) { None } else { Some(parts.join("/")) }
+}
+
+/// The rules of `git check-ref-format --branch`.
+fn is_branch(name: &str) -> bool {
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    let forbidden = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
+    !name.starts_with('-')
+        && !name.starts_with("refs/")
+        && !name.ends_with('.')
+        && name != "@"
+        && name != "HEAD"
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.contains(forbidden)
+        && name.split('/').all(part)
+}
+
+/// The rules for an operator's Config.
+pub(crate) fn config(document: &Config) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (index, source) in document.sources.iter().enumerate() {
+        let at = Path::of(&["sources"]).index(index);
+        if document.sources.iter().take(index).any(|before| before.name == source.name) {
+            let message = format!("two sources are named `{}`", source.name);
+            found.push(Finding::error("duplicate-name", &at.key("name"), message));
+        }
+        let Some(prometheus) = &source.prometheus else {
+            let message = format!("source `{}` has no provider", source.name);
+            found.push(Finding::error("no-provider", &at, message).hint("add `prometheus: {url: …}`"));
+            continue;
+        };
+        let at = at.key("prometheus");
+        let host = prometheus.url.strip_prefix("http://").or_else(|| prometheus.url.strip_prefix("https://"));
+        if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) || prometheus.url.contains(char::is_whitespace) {
+            let message = "`url` must begin with http:// or https:// and a host";
+            found.push(Finding::error("bad-url", &at.key("url"), message));
+        } else if host.is_some_and(|host| host.split('/').next().unwrap_or_default().contains('@')) {
+            let message = "a URL with a user or password in it";
+            found.push(Finding::error("bad-url", &at.key("url"), message).hint("use `bearerTokenFile` or `headers`"));
+        }
+        for (name, value) in &prometheus.headers {
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            if name.is_empty() || !name.bytes().all(token) || value.chars().any(char::is_control) {
+                let message = format!("`{name}` cannot be sent as a header");
+                found.push(Finding::error("bad-header", &at.key("headers").key(name), message));
+            }
+        }
+        if prometheus.bearer_token_file.as_deref() == Some("") {
+            found.push(Finding::error("empty", &at.key("bearerTokenFile"), "`bearerTokenFile` is empty"));
+        }
+    }
+    found
+}
