@@ -19,3 +19,4 @@ pub use model::*;
 pub use read::{Broken, Document, Meaning, ReadResult, read, read_bytes};
 pub use rules::{Known, ObjectName, path_conflict, validate_repository, validate_together};
 pub use schema::{SchemaKind, schema};
+pub use yaml::MAX_BYTES;

@@ -31,10 +31,6 @@ impl Path {
         Self(segments)
     }
 
-    pub(crate) fn under(&self, root: &Self) -> Self {
-        Self(root.0.iter().chain(&self.0).cloned().collect())
-    }
-
     pub(crate) fn starts_with(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0)
     }

@@ -1,1 +1,5 @@
 //! cli
+mod folder;
+pub mod init;
+pub mod schema;
+pub mod validate;

@@ -9,7 +9,7 @@ use super::{Content, Entry, Node, Scalar};
 use crate::api::diagnostic::Place;
 
 /// Larger files are refused, bytes.
-const MAX_BYTES: usize = 8 << 20;
+pub const MAX_BYTES: usize = 8 << 20;
 /// Values of one document, with every alias counted as what it stands for.
 const MAX_VALUES: usize = 200_000;
 /// Mappings and lists in each other.

@@ -6,6 +6,7 @@
 mod build;
 mod scalar;
 
+pub use build::MAX_BYTES;
 pub(crate) use build::parse;
 pub(crate) use scalar::Scalar;
 
