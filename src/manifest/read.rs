@@ -55,10 +55,19 @@ pub fn read(file: &str, text: &str) -> Result<Vec<Document>, ReadError> {
 pub fn read_with(file: &str, text: &str, limits: &Limits) -> Result<Vec<Document>, ReadError> {
     let mut documents = Vec::new();
     for raw in raw(file, text, limits)? {
-        let place = Place { line: raw.line, column: raw.column, listed: false };
-        flatten(raw.value, &raw.items, place, &mut documents).map_err(|fault| ReadError::new(file, text, fault))?;
+        documents.extend(raw.objects(file, text)?);
     }
     Ok(documents)
+}
+
+impl Raw {
+    /// The objects of this document: one, or those of a `List`. `file` and `text` are what it was read from.
+    pub fn objects(self, file: &str, text: &str) -> Result<Vec<Document>, ReadError> {
+        let mut documents = Vec::new();
+        let place = Place { line: self.line, column: self.column, listed: false };
+        flatten(self.value, &self.items, place, &mut documents).map_err(|fault| ReadError::new(file, text, fault))?;
+        Ok(documents)
+    }
 }
 
 /// The documents of a YAML or JSON text, whether they are Kubernetes objects or not.

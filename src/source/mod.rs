@@ -1,7 +1,23 @@
 //! From a source directory to manifests: plain YAML and kustomize. Files are read by object id and written nowhere but
 //! into a throw-away folder for an external renderer.
 
+mod collect;
+mod discover;
+mod folder;
+mod kustomize;
+mod own;
+mod paths;
+mod plain;
+mod program;
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use discover::{Known, find_rollouts};
+pub use folder::Folder;
+pub use kustomize::version as kustomize_version;
+pub use paths::check as check_path;
 
 use crate::manifest::Object;
 
@@ -60,4 +76,79 @@ pub enum SourceError {
     /// The repository could not be read.
     #[error("{0}")]
     Repository(String),
+}
+
+/// How a source is rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Let a renderer's own Secret data through (`allowSecrets: true` of a Rollout).
+    pub allow_secrets: bool,
+    /// The kustomize program: a path, or a name that is looked up in `PATH`.
+    pub kustomize: PathBuf,
+    /// The only version of it that may render, for example `v5.8.1`; `None`: whatever is there.
+    pub kustomize_version: Option<String>,
+    /// How long one run of an external renderer may take.
+    pub timeout: Duration,
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            allow_secrets: false,
+            kustomize: PathBuf::from("kustomize"),
+            kustomize_version: None,
+            timeout: Duration::from_secs(30),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How much one source may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    pub files: usize,
+    /// Bytes of all files.
+    pub bytes: usize,
+    pub objects: usize,
+    /// Bytes that an external renderer may print.
+    pub output: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { files: 5_000, bytes: 50 << 20, objects: 10_000, output: 10 << 20 }
+    }
+}
+
+/// Renders a source directory (relative to the root, `""` for the root itself): by kustomize where there is a
+/// kustomization, as plain manifests elsewhere. Helm charts are not supported yet.
+///
+/// Symbolic links and submodules in the directory are refused, never followed. The same tree gives the same result.
+pub fn render(tree: &dyn Tree, directory: &str, options: &Options) -> Result<Rendered, SourceError> {
+    paths::check(directory)?;
+    let refused = |cause: &str| Err(SourceError::Refused { path: directory.to_owned(), cause: cause.to_owned() });
+    let reader = collect::Reader::new(tree, &options.limits);
+    match reader.kind(directory)? {
+        Some(ItemKind::Directory) => {}
+        Some(_) => return refused("a source is a directory, and this is a file"),
+        None => return refused("there is no such directory"),
+    }
+    let entries = reader.list(directory)?;
+    let has = |test: fn(&str) -> bool| entries.iter().any(|(_, item)| item.kind == ItemKind::File && test(&item.name));
+    if has(is_kustomization) {
+        return kustomize::render(tree, directory, options);
+    }
+    if has(is_chart) {
+        return refused("helm charts are not supported yet: keep the output of `helm template` in the source, or use kustomize");
+    }
+    plain::render(tree, directory, &options.limits)
+}
+
+fn is_kustomization(name: &str) -> bool {
+    matches!(name, "kustomization.yaml" | "kustomization.yml" | "Kustomization")
+}
+
+fn is_chart(name: &str) -> bool {
+    name == "Chart.yaml"
 }

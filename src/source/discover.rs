@@ -1,0 +1,84 @@
+//! Finds the directories that hold Rollouts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::own::holds_rollout;
+use super::{Item, ItemKind, SourceError, Tree, paths};
+
+/// What earlier looks found: identity of a directory → the directories with Rollouts in and below it, relative to it (`""`:
+/// itself). Equal identities, equal content, so an entry is never wrong; callers may store it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Known(pub BTreeMap<String, Vec<String>>);
+
+/// A cache that has grown beyond this is of a repository's past more than of its present, and starts anew.
+const MOST_KNOWN: usize = 200_000;
+/// Directories in one another.
+const DEEPEST: usize = 64;
+
+/// The directories at or below `root` with a Rollout directly in them, sorted.
+///
+/// Looks at `*.yaml` and `*.yml` files. Hidden directories, links, submodules and files that cannot be read are passed
+/// over: what is wrong in one place must not hide the other apps. A file that is no valid YAML counts when it says
+/// `kind: Rollout`, so that its app shows the error. With `known`, directories of known identity are not looked at again.
+pub fn find_rollouts(tree: &dyn Tree, root: &str, mut known: Option<&mut Known>) -> Result<Vec<String>, SourceError> {
+    paths::check(root)?;
+    if let Some(known) = known.as_deref_mut().filter(|known| known.0.len() > MOST_KNOWN) {
+        known.0.clear();
+    }
+    let mut found = Vec::new();
+    for relative in below(tree, root, 0, &mut known)? {
+        found.push([root, &relative].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn below(tree: &dyn Tree, directory: &str, depth: usize, known: &mut Option<&mut Known>) -> Result<Vec<String>, SourceError> {
+    // Identities can cost as much as reading: they are asked for only with a cache.
+    let identity = if known.is_some() { tree.identity(directory)? } else { None };
+    if let (Some(known), Some(identity)) = (known.as_deref(), &identity)
+        && let Some(found) = known.0.get(identity)
+    {
+        return Ok(found.clone());
+    }
+    let mut found = Vec::new();
+    let Some(items) = tolerate(tree.list(directory))?.flatten() else { return Ok(found) };
+    if holds(tree, directory, &items)? {
+        found.push(String::new());
+    }
+    for item in items.iter().filter(|item| item.kind == ItemKind::Directory && !item.name.starts_with('.')) {
+        let Ok(path) = paths::entry(directory, &item.name) else { continue };
+        if depth < DEEPEST {
+            for inner in below(tree, &path, depth + 1, known)? {
+                found.push(if inner.is_empty() { item.name.clone() } else { format!("{}/{inner}", item.name) });
+            }
+        }
+    }
+    if let (Some(known), Some(identity)) = (known.as_deref_mut(), identity) {
+        known.0.insert(identity, found.clone());
+    }
+    Ok(found)
+}
+
+fn holds(tree: &dyn Tree, directory: &str, items: &[Item]) -> Result<bool, SourceError> {
+    let is_yaml = |name: &str| !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"));
+    for item in items.iter().filter(|item| item.kind == ItemKind::File && is_yaml(&item.name)) {
+        let Ok(path) = paths::entry(directory, &item.name) else { continue };
+        if tolerate(tree.read(&path))?.is_some_and(|content| holds_rollout(&content)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What is refused for its content is passed over; a repository that cannot be read is an error.
+fn tolerate<T>(result: Result<T, SourceError>) -> Result<Option<T>, SourceError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ SourceError::Repository(_)) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
