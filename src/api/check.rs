@@ -98,9 +98,10 @@ impl<'a> Checker<'a> {
         // An item that is wrong stays as an empty one, so that the others keep their index.
         let is_object = self.resolve(item_schema).get("type") == Some(&Value::from("object"));
         let blank = is_object.then(|| Value::Object(Map::new()));
-        let values = items.iter().enumerate().filter_map(|(index, item)| {
-            self.value(item, item_schema, &path.index(index)).or_else(|| blank.clone())
-        });
+        let values = items
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| self.value(item, item_schema, &path.index(index)).or_else(|| blank.clone()));
         Some(Value::Array(values.collect()))
     }
 

@@ -294,9 +294,7 @@ fn recognise(api_version: &str, kind: &str) -> Result<Option<Kind>, Finding> {
         (WINDLASS, "Rollout", "v1alpha1") => Ok(Some(Kind::Rollout)),
         (WINDLASS, "Repository", "v1alpha1") => Ok(Some(Kind::Repository)),
         (WINDLASS, "Config", "v1alpha1") => Ok(Some(Kind::Config)),
-        (WINDLASS, "Rollout" | "Repository" | "Config", _) => {
-            Err(unknown("apiVersion", api_version, &["windlass.dev/v1alpha1"]))
-        }
+        (WINDLASS, "Rollout" | "Repository" | "Config", _) => Err(unknown("apiVersion", api_version, &["windlass.dev/v1alpha1"])),
         (WINDLASS, _, _) => Err(unknown("kind", kind, &["Rollout", "Repository", "Config"])),
         (KRUISE, "Rollout", "v1beta1") => Ok(Some(Kind::Kruise)),
         (KRUISE, "Rollout", "v1alpha1") => Ok(Some(Kind::Alpha)),

@@ -95,7 +95,8 @@ fn kustomize(folder: &Path, file: &Path, found: &mut Folder, depth: usize) -> Re
     let text = String::from_utf8(bytes).map_err(|_| because("no UTF-8 text".to_owned()))?;
     let value: Value = serde_saphyr::from_str(&text).map_err(|error| because(error.to_string()))?;
     // What adds objects or changes names in ways that only kustomize knows.
-    let opaque = ["namePrefix", "nameSuffix", "helmCharts", "helmChartInflationGenerator", "components", "generators", "transformers"];
+    let opaque =
+        ["namePrefix", "nameSuffix", "helmCharts", "helmChartInflationGenerator", "components", "generators", "transformers"];
     if let Some(field) = opaque.iter().find(|field| value.get(**field).is_some()) {
         return Err(because(format!("`{field}` needs kustomize itself")));
     }

@@ -12,9 +12,7 @@ pub struct UnknownSchema {
 
 /// The JSON Schema of a document (`rollout`, `repository`, `config`, `kruise-rollout`) as text with a newline at its end.
 pub fn text(name: &str) -> Result<String, UnknownSchema> {
-    let kind = SchemaKind::named(name).ok_or_else(|| UnknownSchema {
-        name: name.to_owned(),
-        known: SchemaKind::ALL.map(|(known, _)| known).join(", "),
-    })?;
+    let kind = SchemaKind::named(name)
+        .ok_or_else(|| UnknownSchema { name: name.to_owned(), known: SchemaKind::ALL.map(|(known, _)| known).join(", ") })?;
     Ok(format!("{:#}\n", api::schema(kind)))
 }

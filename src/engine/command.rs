@@ -43,6 +43,25 @@ fn no<T>(code: &'static str, text: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::No { code, text: text.into() })
 }
 
+/// The commit that records what was learned without a move: for a process that ends, so that the next one goes on from
+/// there. `None` where there is nothing that a later process could not see again.
+///
+/// # Errors
+/// The recorded slots cannot be rendered.
+pub fn remember(input: &Input<'_>, learned: State) -> Result<Option<Move>, RenderError> {
+    let Some(state) = input.state.filter(|state| learned.settled_at != state.settled_at || learned.tallies != state.tallies)
+    else {
+        return Ok(None);
+    };
+    let looks: u32 = learned.tallies.values().map(|tally| tally.count + tally.no_data + tally.error).sum();
+    let title =
+        format!("{}, evidence: {}", at(input, state), if looks == 0 { "settled".to_owned() } else { format!("{looks} looks") });
+    let why = vec!["Recorded for the next run; the live tree does not change.".to_owned()];
+    let mut commit = moves::commit(input, learned, NextSlots::kept(input), Leg::Note, why, Vec::new())?;
+    commit.title = title;
+    Ok(Some(commit))
+}
+
 /// The commit that follows from a person's word.
 ///
 /// # Errors

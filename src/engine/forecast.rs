@@ -76,6 +76,10 @@ pub fn forecast(
             continue;
         }
         let decision = decide(&input)?;
+        let next_look = match &decision {
+            Decision::Hold(hold, learned) => next_check(&input, learned, hold),
+            _ => None,
+        };
         looks.clear();
         match decision {
             Decision::Rest => break,
@@ -98,7 +102,7 @@ pub fn forecast(
                         let login = format!("approver-{}", learned.approvals.len() + 1);
                         learned.approvals.push(Approval { login, tree: learned.tree.clone(), at: clock });
                     }
-                    (Reason::Metrics, _) => clock = next_check(&input, &learned, &hold).unwrap_or_else(|| plus(clock, 1)),
+                    (Reason::Metrics, _) => clock = next_look.unwrap_or_else(|| plus(clock, 1)),
                     (Reason::Soak | Reason::Grace, Some(until)) => clock = until,
                     _ => break,
                 }

@@ -13,7 +13,7 @@ mod state;
 mod wait;
 mod words;
 
-pub use command::{Command, Refusal, command};
+pub use command::{Command, Refusal, command, remember};
 pub use decide::{decide, due_looks, next_check, wants_sight};
 pub use forecast::{Planned, forecast};
 pub use input::{Counts, Decision, GateFact, History, Hold, Input, Move, Reason, Seen, Sight, Source};

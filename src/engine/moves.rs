@@ -19,7 +19,7 @@ pub(super) struct NextSlots {
 
 impl NextSlots {
     /// The slots as they are recorded.
-    pub fn kept(input: &Input<'_>) -> Self {
+    pub(super) fn kept(input: &Input<'_>) -> Self {
         Self { stable: input.stable.cloned().unwrap_or_default(), candidate: input.candidate.cloned() }
     }
 }

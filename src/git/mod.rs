@@ -1,7 +1,14 @@
 //! Git as a store of trees: objects are read by id, trees are written directly, and the only write to a branch is a
 //! compare-and-swap. No worktree is ever made.
 
+mod message;
+mod objects;
+mod store;
+
 use std::collections::BTreeMap;
+
+pub use message::Message;
+pub use store::{Store, StoreOptions};
 
 /// An object id. Git's own SHA-1 ids, in the store and in the simulated world alike.
 pub use git2::Oid;
@@ -103,6 +110,14 @@ pub trait Repo {
     fn entry_in(&self, tree: Oid, path: &str) -> Result<Option<Entry>, GitError>;
     /// Moves the live branch from `old` (`None`: it must not exist) to `new`, a descendant of `old`, or not at all.
     fn push(&mut self, old: Option<Oid>, new: Oid) -> Result<Push, GitError>;
+    /// The commit that a branch, tag or id means; `None` where the repository knows none of that name.
+    fn resolve(&self, name: &str) -> Result<Option<Oid>, GitError>;
+    /// The name of the live branch.
+    fn live_branch(&self) -> String;
+    /// Takes another live branch; `fetch` must follow.
+    fn set_live_branch(&mut self, name: &str) -> Result<(), GitError>;
+    /// Whether source and live branch are one and the same.
+    fn same_branch(&self) -> bool;
     /// How the repository is called in messages: an address without credentials.
     fn address(&self) -> String;
 }

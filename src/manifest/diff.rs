@@ -22,11 +22,9 @@ pub fn diff(old: Option<&Object>, new: Option<&Object>) -> Vec<FieldChange> {
     match (old, new) {
         (Some(old), Some(new)) => mappings("", old.as_map(), new.as_map(), &mut changes),
         (None, None) => {}
-        (old, new) => changes.push(FieldChange {
-            path: String::new(),
-            old: old.map(Object::to_value),
-            new: new.map(Object::to_value),
-        }),
+        (old, new) => {
+            changes.push(FieldChange { path: String::new(), old: old.map(Object::to_value), new: new.map(Object::to_value) })
+        }
     }
     changes
 }
@@ -107,8 +105,7 @@ fn mappings(path: &str, old: &Map<String, Value>, new: &Map<String, Value>, chan
 
 /// The entries' names, where every entry has one of its own.
 fn names(values: &[Value]) -> Option<Vec<&str>> {
-    let names: Vec<&str> =
-        values.iter().map(|value| value.get("name").and_then(Value::as_str)).collect::<Option<Vec<_>>>()?;
+    let names: Vec<&str> = values.iter().map(|value| value.get("name").and_then(Value::as_str)).collect::<Option<Vec<_>>>()?;
     let unique: BTreeSet<&str> = names.iter().copied().collect();
     (unique.len() == names.len()).then_some(names)
 }
@@ -132,7 +129,8 @@ fn named(path: &str, old: (&[Value], &[&str]), new: (&[Value], &[&str]), changes
 }
 
 fn join(path: &str, key: &str) -> String {
-    let simple = !key.is_empty() && key.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-'));
+    let simple =
+        !key.is_empty() && key.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-'));
     match (simple, path.is_empty()) {
         (true, true) => key.to_owned(),
         (true, false) => format!("{path}.{key}"),

@@ -50,12 +50,8 @@ pub(super) struct Fault {
 fn snippet(text: &str, line: usize, column: usize) -> String {
     let Some(content) = text.lines().nth(line.saturating_sub(1)) else { return String::new() };
     let start = column.saturating_sub(SHOWN / 2);
-    let part: String = content
-        .chars()
-        .skip(start)
-        .take(SHOWN)
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect();
+    let part: String =
+        content.chars().skip(start).take(SHOWN).map(|character| if character.is_control() { ' ' } else { character }).collect();
     let number = line.to_string();
     let under = " ".repeat(column.saturating_sub(1).saturating_sub(start));
     format!("{number} | {}\n{} | {under}^", part.trim_end(), " ".repeat(number.len()))

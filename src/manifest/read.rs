@@ -126,10 +126,5 @@ fn not_an_object(cause: &NotAnObject, place: Place) -> Fault {
             "every document needs `apiVersion`, `kind` and `metadata.name`; move files that are no manifests elsewhere"
         }
     };
-    Fault {
-        line: place.line,
-        column: place.column,
-        cause: format!("no Kubernetes object: {cause}"),
-        hint: Some(hint.to_owned()),
-    }
+    Fault { line: place.line, column: place.column, cause: format!("no Kubernetes object: {cause}"), hint: Some(hint.to_owned()) }
 }

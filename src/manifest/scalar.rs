@@ -103,8 +103,7 @@ pub(super) fn is_plain_safe(text: &str) -> bool {
 
 /// A number with a unit that makes it a text for everybody: `100m`, `1.5Gi`, `25%`, `30s`.
 fn is_quantity(text: &str) -> bool {
-    const UNITS: [&str; 18] =
-        ["%", "m", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "s", "h", "ms", "us", "ns"];
+    const UNITS: [&str; 18] = ["%", "m", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "s", "h", "ms", "us", "ns"];
     let end = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     UNITS.contains(&unit) && is_float(number)

@@ -13,7 +13,10 @@ pub(super) const MAX_SAMPLES: usize = 10_000;
 pub(super) enum Answer {
     Samples(Vec<Sample>),
     /// `status: error`: Prometheus' error type and text.
-    Failed { kind: String, text: String },
+    Failed {
+        kind: String,
+        text: String,
+    },
     /// An answer that no gate may rest on.
     Unusable(String),
 }
@@ -92,7 +95,8 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, String> {
                 Some(points) => points,
                 None => {
                     return Ok(Answer::Unusable(
-                        "the query gives a native histogram, a number is needed: use histogram_quantile(…) or histogram_count(…)".to_owned(),
+                        "the query gives a native histogram, a number is needed: use histogram_quantile(…) or histogram_count(…)"
+                            .to_owned(),
                     ));
                 }
             }

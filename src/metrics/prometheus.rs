@@ -70,7 +70,8 @@ impl Prometheus {
     pub fn new(options: PrometheusOptions) -> Result<Self, MetricsError> {
         let name = options.name;
         let wrong = |cause: &str| MetricsError::Refused { source_name: name.clone(), cause: cause.to_owned() };
-        let uri: Uri = options.url.expose().parse().map_err(|_| wrong("its url is not an address; write it like https://host:9090"))?;
+        let uri: Uri =
+            options.url.expose().parse().map_err(|_| wrong("its url is not an address; write it like https://host:9090"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
             return Err(wrong("its url must begin with http:// or https:// and name a host"));
         }
@@ -90,8 +91,10 @@ impl Prometheus {
             hidden.push(Secret::new(path));
         }
         for (key, value) in &options.headers {
-            let key = HeaderName::from_bytes(key.as_bytes()).map_err(|_| wrong("one of its headers has a name that HTTP does not allow"))?;
-            let value = sensitive(value.expose()).ok_or_else(|| wrong(&format!("the value of its header `{key}` is not a plain line")))?;
+            let key = HeaderName::from_bytes(key.as_bytes())
+                .map_err(|_| wrong("one of its headers has a name that HTTP does not allow"))?;
+            let value = sensitive(value.expose())
+                .ok_or_else(|| wrong(&format!("the value of its header `{key}` is not a plain line")))?;
             headers.push((key, value));
         }
         hidden.extend(options.headers.into_iter().map(|(_, value)| value));
@@ -200,8 +203,13 @@ impl Source for Prometheus {
         let time = now.to_string();
         let timeout = format!("{}ms", self.timeout.as_millis());
         // The last two make Thanos and VictoriaMetrics answer with an error rather than with a part of the data.
-        let form =
-            [("query", query), ("time", &time), ("timeout", &timeout), ("partial_response", "false"), ("deny_partial_response", "1")];
+        let form = [
+            ("query", query),
+            ("time", &time),
+            ("timeout", &timeout),
+            ("partial_response", "false"),
+            ("deny_partial_response", "1"),
+        ];
         let mut response = request.send_form(form).map_err(|error| self.unsent(&error))?;
         let status = response.status();
         // ureq's own limit counts compressed bytes.

@@ -61,7 +61,9 @@ pub(super) fn unmarked(marked: &str) -> Result<String, Misplaced> {
             (Some('"' | '\''), '\\') => {
                 // the next character ends nothing; were it a value, an empty one would let the backslash reach the closing quote
                 match rest.next() {
-                    Some(OPEN) => return Err(Misplaced { line, value: rest.take_while(|c| *c != CLOSE).collect(), after_backslash: true }),
+                    Some(OPEN) => {
+                        return Err(Misplaced { line, value: rest.take_while(|c| *c != CLOSE).collect(), after_backslash: true });
+                    }
                     Some(next) => {
                         query.push(next);
                         line += usize::from(next == '\n');

@@ -59,7 +59,9 @@ pub enum TemplateError {
         "line {line} of the rendered query: `{{{{ {name} }}}}` stands outside quotes, where its text would be read as part of the query; write it inside a label value, as in app=\"{{{{ {name} }}}}\""
     )]
     Unquoted { line: usize, name: String },
-    #[error("line {line} of the rendered query: a backslash stands before `{{{{ {name} }}}}`; take it away, values are escaped already")]
+    #[error(
+        "line {line} of the rendered query: a backslash stands before `{{{{ {name} }}}}`; take it away, values are escaped already"
+    )]
     Escaped { line: usize, name: String },
     #[error("line {line} of the query template: {cause}")]
     Syntax { line: usize, cause: String },
@@ -104,7 +106,8 @@ pub fn render(template: &str, variables: &Variables<'_>) -> Result<String, Templ
         window => Value::from(window),
     };
     let mut query = Limited(Vec::new());
-    let rendered = machine.template_from_str(template).and_then(|template| template.render_captured_to(values, &mut query).map(|_| ()));
+    let rendered =
+        machine.template_from_str(template).and_then(|template| template.render_captured_to(values, &mut query).map(|_| ()));
     if let Err(error) = rendered {
         if query.0.len() >= MARKED_LIMIT {
             return Err(TemplateError::QueryTooLong);
@@ -207,7 +210,9 @@ fn condition_allowed(condition: &str, line: usize) -> Result<(), TemplateError> 
         let taken = if matches!(first, '"' | '\'') {
             let text = rest[1..].find(first).map(|end| &rest[1..=end]);
             match text {
-                Some(text) if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '/' | '-')) => text.len() + 2,
+                Some(text) if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '/' | '-')) => {
+                    text.len() + 2
+                }
                 _ => return Err(not_allowed(rest, line)),
             }
         } else if first.is_ascii_alphanumeric() || first == '_' {

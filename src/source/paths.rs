@@ -54,7 +54,8 @@ fn name(part: &str) -> Result<(), &'static str> {
         return Err("the path leads into `.git`");
     }
     let stem = bare.split('.').next().unwrap_or_default();
-    let numbered = |prefix: &str| stem.strip_prefix(prefix).is_some_and(|rest| rest.len() == 1 && rest.as_bytes()[0].is_ascii_digit());
+    let numbered =
+        |prefix: &str| stem.strip_prefix(prefix).is_some_and(|rest| rest.len() == 1 && rest.as_bytes()[0].is_ascii_digit());
     if matches!(stem, "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt") {
         return Err("the path names a device");
     }

@@ -98,7 +98,9 @@ impl Run<'_> {
                 Ok(Message::Stdout(Some(bytes))) => stdout = Some(bytes),
                 Ok(Message::Stdout(None)) => return Err(format!("it printed more than {} bytes", self.output)),
                 Ok(Message::Stderr(bytes)) => stderr = bytes,
-                Ok(Message::Timeout) => return Err(format!("it took longer than {} s and was ended", self.timeout.as_secs_f64())),
+                Ok(Message::Timeout) => {
+                    return Err(format!("it took longer than {} s and was ended", self.timeout.as_secs_f64()));
+                }
                 Err(_) => {}
             }
             if stdout.is_some() && stderr.is_some() {

@@ -154,7 +154,9 @@ mod tests {
         for (text, seconds) in [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("1.5h", 5400), ("0s", 0), ("1000ms", 1)] {
             assert_eq!(Duration::parse(text).map(Duration::seconds), Ok(seconds), "{text}");
         }
-        for text in ["", "5", "x", "5x", "m", "5m3", "-5m", "1d", "1.5s", "9999999h", "1..5h", ".s", "5 m", "99999999999999999999h", "éh"] {
+        for text in
+            ["", "5", "x", "5x", "m", "5m3", "-5m", "1d", "1.5s", "9999999h", "1..5h", ".s", "5 m", "99999999999999999999h", "éh"]
+        {
             assert_eq!(Duration::parse(text).is_ok(), text == "5", "{text}");
         }
     }

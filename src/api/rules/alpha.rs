@@ -22,7 +22,9 @@ pub(crate) fn alpha_rollout(document: &Rollout) -> Vec<Finding> {
     }
     if document.spec.rollout_id.is_some() {
         let at = Path::of(&["spec", "rolloutID"]);
-        found.push(Finding::warning("no-effect", &at, "`rolloutID` has no effect: a release is told by the pod template").at_key());
+        found.push(
+            Finding::warning("no-effect", &at, "`rolloutID` has no effect: a release is told by the pod template").at_key(),
+        );
     }
     let at = Path::of(&["spec", "objectRef", "workloadRef"]);
     let workload = document.spec.object_ref.workload_ref.as_ref();
@@ -89,11 +91,14 @@ fn steps(canary: &Canary, style: Style, at: &Path, found: &mut Vec<Finding>) {
             }
             (None, Some(weight)) => {
                 if !(1..=100).contains(&weight) {
-                    let message = "weight must be positive number, and less than or equal to replicasLimitWithTraffic (defaults to 30)";
+                    let message =
+                        "weight must be positive number, and less than or equal to replicasLimitWithTraffic (defaults to 30)";
                     found.push(Finding::error("kruise", &at.key("weight"), message).hint("a percentage from 1 to 100"));
                 } else if partition && i64::from(weight) > PARTITION_LIMIT {
                     let message = "For patition style rollout: step[x].weight must not greater than replicasLimitWithTraffic if replicas is not specified";
-                    found.push(Finding::error("kruise", &at.key("weight"), message).hint("the limit is 50 %; give `replicas` instead"));
+                    found.push(
+                        Finding::error("kruise", &at.key("weight"), message).hint("the limit is 50 %; give `replicas` instead"),
+                    );
                 }
             }
         }
@@ -102,9 +107,7 @@ fn steps(canary: &Canary, style: Style, at: &Path, found: &mut Vec<Finding>) {
     for (index, pair) in canary.steps.windows(2).enumerate() {
         let [before, after] = pair else { continue };
         let at = at.index(index + 1);
-        if !canary.traffic_routings.is_empty()
-            && before.weight.zip(after.weight).is_some_and(|(before, after)| after < before)
-        {
+        if !canary.traffic_routings.is_empty() && before.weight.zip(after.weight).is_some_and(|(before, after)| after < before) {
             found.push(Finding::error("kruise", &at.key("weight"), "Steps.Weight must be a non decreasing sequence"));
         }
         // A missing `replicas` counts as the percentage `weight`.

@@ -146,9 +146,10 @@ pub(super) fn strategy(workload: &WorkloadRef, strategy: &Strategy<Step>, strict
             let at = if step.traffic.is_some() { at.key("traffic") } else { at.key("matches") };
             if step.traffic.is_some() || !step.matches.is_empty() {
                 let message = "this step routes requests, but there are no `trafficRoutings`";
-                found.push(Finding::error("no-routing", &at, message).hint(format!(
-                    "name the Service and its Ingress or HTTPRoute in `spec.strategy.{form}.trafficRoutings`"
-                )));
+                found
+                    .push(Finding::error("no-routing", &at, message).hint(format!(
+                        "name the Service and its Ingress or HTTPRoute in `spec.strategy.{form}.trafficRoutings`"
+                    )));
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use super::{group, is_dns_name, kruise, metrics};
 use crate::api::diagnostic::Finding;
+use crate::api::document::Metadata;
 use crate::api::document::config::Config;
 use crate::api::document::kruise::{Strategy, TrafficRouting, WorkloadRef};
 use crate::api::document::repository::Repository;
 use crate::api::document::windlass::{Delivery, Rollout, Step};
-use crate::api::document::Metadata;
 use crate::api::model::Style;
 use crate::api::near;
 use crate::api::path::Path;
@@ -106,7 +106,8 @@ pub(super) fn capabilities(
         if canary.patch_pod_template_metadata.is_some() && style == Style::Partition {
             let at = at.key("patchPodTemplateMetadata");
             found.push(
-                Finding::warning("no-effect", &at, "`patchPodTemplateMetadata` has no effect without a second Deployment").at_key(),
+                Finding::warning("no-effect", &at, "`patchPodTemplateMetadata` has no effect without a second Deployment")
+                    .at_key(),
             );
         } else if canary.patch_pod_template_metadata.is_some() {
             found.push(not_yet(&at.key("patchPodTemplateMetadata"), "`patchPodTemplateMetadata`").at_key());

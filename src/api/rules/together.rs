@@ -49,7 +49,8 @@ pub fn validate_together(documents: &[&Document], known: &Known, metric_sources:
                 let message = format!("two Rollouts are named `{}`; the other is in {}", rollout.name, before.file());
                 Finding::error("duplicate-name", &at, message)
             } else {
-                let message = format!("a second Rollout in one directory is not supported yet; `{}` is in {}", other.name, before.file());
+                let message =
+                    format!("a second Rollout in one directory is not supported yet; `{}` is in {}", other.name, before.file());
                 Finding::error("not-supported-yet", &at, message).hint("give each app a directory of its own")
             });
         }
@@ -138,7 +139,8 @@ pub fn validate_repository(document: &Document, source_branch: Option<&str>, sou
         let mut seen = Vec::new();
         for source in sources {
             let Some(message) = path_conflict(repository, branch, source) else { continue };
-            let prefix = repository.paths.iter().map(|(from, _)| from).filter(|from| fits(from, source)).max_by_key(|from| from.len());
+            let prefix =
+                repository.paths.iter().map(|(from, _)| from).filter(|from| fits(from, source)).max_by_key(|from| from.len());
             let at = prefix.map_or(Path::of(&["liveBranch"]), |from| Path::of(&["paths", from]));
             if !seen.contains(&message) {
                 let hint = "give another `liveBranch`, or map the path to one beside the source with `paths`";

@@ -189,14 +189,23 @@ impl Builder {
     }
 
     fn start(&mut self, place: Place, anchor: usize, tag: Option<&Tag>, content: Content) -> Result<(), Problem> {
-        let waits_for_key =
-            self.open.last().is_some_and(|open| matches!(open.content, Content::Map(_)) && open.key.is_none());
+        let waits_for_key = self.open.last().is_some_and(|open| matches!(open.content, Content::Map(_)) && open.key.is_none());
         if waits_for_key {
             let message = "a key must be a text, not a mapping or a list".to_owned();
             return Err(Problem { code: "yaml-key", place, message, hint: Some("quote a text that begins with `{`".to_owned()) });
         }
         let tag = own(tag);
-        self.open.push(Open { place, tag, anchor, values: 1, depth: 1, content, key: None, merges: Vec::new(), keys: HashMap::new() });
+        self.open.push(Open {
+            place,
+            tag,
+            anchor,
+            values: 1,
+            depth: 1,
+            content,
+            key: None,
+            merges: Vec::new(),
+            keys: HashMap::new(),
+        });
         Ok(())
     }
 

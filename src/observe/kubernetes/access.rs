@@ -17,7 +17,10 @@ pub(super) fn client(options: &KubernetesOptions) -> Result<Client, ObserveError
     config.read_timeout = Some(options.timeout);
     config.write_timeout = Some(options.timeout);
     Client::try_from(config).map_err(|error| {
-        refused(format!("the kubeconfig cannot be used: {}", failure::innermost(&error)), "check the user and cluster entries of its context")
+        refused(
+            format!("the kubeconfig cannot be used: {}", failure::innermost(&error)),
+            "check the user and cluster entries of its context",
+        )
     })
 }
 

@@ -44,7 +44,9 @@ fn missing(deployment: &Deployment, newest: Option<&ReplicaSet>, mark: &str) -> 
     }
     match annotation(meta, COMMIT_TREE) {
         Some(live) if live == mark => {}
-        Some(live) => return Some(format!("the live Deployment carries commit-tree {}, not {}: not applied yet", short(live), short(mark))),
+        Some(live) => {
+            return Some(format!("the live Deployment carries commit-tree {}, not {}: not applied yet", short(live), short(mark)));
+        }
         None => return Some(format!("the live Deployment carries no commit-tree: {} is not applied yet", short(mark))),
     }
     let generation = meta.generation.unwrap_or(0);
@@ -85,7 +87,11 @@ fn without_hash(template: &PodTemplateSpec) -> PodTemplateSpec {
 
 fn is_owned(meta: &ObjectMeta, uid: &str) -> bool {
     !uid.is_empty()
-        && meta.owner_references.iter().flatten().any(|owner| owner.controller == Some(true) && owner.kind == "Deployment" && owner.uid == uid)
+        && meta
+            .owner_references
+            .iter()
+            .flatten()
+            .any(|owner| owner.controller == Some(true) && owner.kind == "Deployment" && owner.uid == uid)
 }
 
 fn annotation<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {

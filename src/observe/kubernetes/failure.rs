@@ -33,7 +33,9 @@ pub(super) fn explain(error: &Error, namespace: &str) -> ObserveError {
                 "the server of the kubeconfig serves no Deployments of apps/v1 (404)".to_owned(),
                 "check the server's address in the kubeconfig",
             ),
-            429 | 500.. => ObserveError::Unreachable(format!("it answers with HTTP status {}: {}", status.code, plain(&status.message))),
+            429 | 500.. => {
+                ObserveError::Unreachable(format!("it answers with HTTP status {}: {}", status.code, plain(&status.message)))
+            }
             code => ObserveError::Refused {
                 cause: format!("the cluster refused the request ({code}): {}", plain(&status.message)),
                 hint: None,
@@ -43,9 +45,10 @@ pub(super) fn explain(error: &Error, namespace: &str) -> ObserveError {
             format!("the credentials of the kubeconfig's user cannot be had: {}", innermost(error)),
             "check the user's token file or log-in program",
         ),
-        Error::SerdeError(_) | Error::FromUtf8(_) => {
-            refused("the server's answer is not one of the Kubernetes API".to_owned(), "check the server's address in the kubeconfig")
-        }
+        Error::SerdeError(_) | Error::FromUtf8(_) => refused(
+            "the server's answer is not one of the Kubernetes API".to_owned(),
+            "check the server's address in the kubeconfig",
+        ),
         other => ObserveError::Unreachable(innermost(other)),
     }
 }
@@ -62,7 +65,10 @@ pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 /// One short line; words with an address in them are left out, since it may carry credentials.
 fn plain(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let line = words.map(|word| if word.contains("://") || word.contains('@') { "<address>" } else { word }).collect::<Vec<_>>().join(" ");
+    let line = words
+        .map(|word| if word.contains("://") || word.contains('@') { "<address>" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ");
     match line.char_indices().nth(MAX_TEXT) {
         None => line,
         Some((end, _)) => format!("{}…", &line[..end]),

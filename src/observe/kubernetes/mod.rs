@@ -54,7 +54,10 @@ struct Threads {
 
 impl std::fmt::Debug for KubernetesObserver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KubernetesObserver").field("namespace", &self.namespace).field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("KubernetesObserver")
+            .field("namespace", &self.namespace)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,7 +82,10 @@ impl KubernetesObserver {
             .thread_name("kubernetes")
             .enable_all()
             .build()
-            .map_err(|error| ObserveError::Refused { cause: format!("cannot start a thread for the cluster: {error}"), hint: None })?;
+            .map_err(|error| ObserveError::Refused {
+                cause: format!("cannot start a thread for the cluster: {error}"),
+                hint: None,
+            })?;
         let client = {
             let _inside = runtime.enter();
             access::client(options)
@@ -121,14 +127,20 @@ impl Observer for KubernetesObserver {
     fn observe(&self, target: &Target) -> Result<Sighting, ObserveError> {
         if (target.api_version.as_str(), target.kind.as_str()) != ("apps/v1", "Deployment") {
             return Err(ObserveError::Refused {
-                cause: format!("the kubernetes observer cannot read {} of {}, only Deployment of apps/v1", target.kind, target.api_version),
+                cause: format!(
+                    "the kubernetes observer cannot read {} of {}, only Deployment of apps/v1",
+                    target.kind, target.api_version
+                ),
                 hint: Some("observe this app with `timed`".to_owned()),
             });
         }
         let namespace = self.namespace_of(target)?;
         for name in [&namespace, &target.name] {
             if !is_dns_name(name) {
-                return Err(ObserveError::Refused { cause: format!("{name:?} is not a name that Kubernetes allows"), hint: None });
+                return Err(ObserveError::Refused {
+                    cause: format!("{name:?} is not a name that Kubernetes allows"),
+                    hint: None,
+                });
             }
         }
         let (client, name, mark) = (self.client.clone(), target.name.clone(), target.mark.clone());
@@ -148,7 +160,10 @@ impl Observer for KubernetesObserver {
                 hint: None,
             })?;
             let sets: Api<ReplicaSet> = Api::namespaced(client, &namespace);
-            let sets = sets.list(&ListParams::default().labels_from(&selector)).await.map_err(|error| failure::explain(&error, &namespace))?;
+            let sets = sets
+                .list(&ListParams::default().labels_from(&selector))
+                .await
+                .map_err(|error| failure::explain(&error, &namespace))?;
             Ok(deployment::sighting(&deployment, sets.items, &mark))
         })
     }
@@ -158,5 +173,7 @@ impl Observer for KubernetesObserver {
 fn is_dns_name(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     name.len() <= 253
-        && name.split('.').all(|label| !label.is_empty() && label.chars().all(inner) && !label.starts_with('-') && !label.ends_with('-'))
+        && name
+            .split('.')
+            .all(|label| !label.is_empty() && label.chars().all(inner) && !label.starts_with('-') && !label.ends_with('-'))
 }

@@ -37,8 +37,7 @@ pub(super) fn refuse_made(directory: &str, objects: &[Object], files: &Files) ->
 }
 
 fn is_secret(value: &Value) -> bool {
-    value.get("kind").and_then(Value::as_str) == Some("Secret")
-        && value.get("apiVersion").and_then(Value::as_str) == Some("v1")
+    value.get("kind").and_then(Value::as_str) == Some("Secret") && value.get("apiVersion").and_then(Value::as_str) == Some("v1")
 }
 
 /// The values of a Secret, `data` and `stringData` told apart.

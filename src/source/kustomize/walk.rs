@@ -134,7 +134,8 @@ impl Walked {
                 self.file(reader, &path)?;
                 if plugin && !known {
                     let text = reader.text(&path)?;
-                    let invalid = |error: manifest::ReadError| SourceError::Invalid { path: path.clone(), text: error.to_string() };
+                    let invalid =
+                        |error: manifest::ReadError| SourceError::Invalid { path: path.clone(), text: error.to_string() };
                     for raw in manifest::values(&path, &text).map_err(invalid)? {
                         self.document(reader, &path, root, &raw.value)?;
                     }

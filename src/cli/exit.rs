@@ -1,0 +1,59 @@
+//! Exit codes and errors at the door.
+
+use crate::reconcile::Trouble;
+
+/// What a verb ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Exit {
+    Done = 0,
+    Findings = 1,
+    Usage = 2,
+    RolledBack = 3,
+    Holding = 4,
+    Unreachable = 5,
+    Defect = 70,
+}
+
+/// An error as a person sees it: what happened, and ways out.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub exit: Exit,
+    pub text: String,
+    pub hints: Vec<String>,
+    /// A stable code, for JSON.
+    pub code: &'static str,
+}
+
+impl Failure {
+    pub(super) fn usage(text: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, text: text.into(), hints: Vec::new(), code: "usage" }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        let (exit, code) = match &trouble {
+            Trouble::Refused { code, .. } => (Exit::Findings, *code),
+            Trouble::Defect(_) => (Exit::Defect, "defect"),
+            trouble if trouble.is_unreachable() => (Exit::Unreachable, "unreachable"),
+            _ => (Exit::Findings, "invalid"),
+        };
+        let mut hints: Vec<String> = trouble.hint().into_iter().collect();
+        if exit == Exit::Defect {
+            hints.push("this is a defect of Windlass; please report it with the output of `-vv`".to_owned());
+        }
+        Self { exit, text: trouble.to_string(), hints, code }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self { exit: Exit::Findings, text: error.to_string(), hints: Vec::new(), code: "io" }
+    }
+}

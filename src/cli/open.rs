@@ -1,0 +1,124 @@
+//! From the command line's options to a repository and a world.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::args::Global;
+use super::exit::{Exit, Failure};
+use crate::api::{self, Config, Diagnostic, Meaning, MetricProvider};
+use crate::git::{Oid, Store, StoreOptions};
+use crate::metrics::{Authentication, Prometheus, PrometheusOptions, Secret, Source};
+use crate::observe::KubernetesOptions;
+use crate::reconcile::{Overrides, RealWorld, Reconciler, Trouble};
+
+/// The operator's settings: the file that was named, or `windlass.yaml` in the current folder, or none.
+fn config(global: &Global) -> Result<Config, Failure> {
+    let (path, named) = match &global.config {
+        Some(path) => (path.clone(), true),
+        None => (PathBuf::from("windlass.yaml"), false),
+    };
+    let content = match std::fs::read(&path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Config::default()),
+        Err(error) => return Err(Failure::usage(format!("{}: {error}", path.display()))),
+    };
+    let mut read = api::read_bytes(&path.display().to_string(), &content);
+    read.findings.retain(Diagnostic::is_error);
+    if !read.findings.is_empty() {
+        let text = super::validate::render_text(&super::validate::Outcome { findings: read.findings, files_checked: 1 }, false);
+        return Err(Failure { exit: Exit::Usage, text: text.trim_end().to_owned(), hints: Vec::new(), code: "config" });
+    }
+    let config = read.documents.into_iter().find_map(|document| match document.into_meaning() {
+        Meaning::Config(config) => Some(config),
+        _ => None,
+    });
+    config.ok_or_else(|| Failure::usage(format!("{}: holds no document of kind `Config`", path.display())))
+}
+
+/// The world that the operator's settings describe.
+pub(super) fn world(global: &Global) -> Result<RealWorld, Failure> {
+    let config = config(global)?;
+    let kubernetes = KubernetesOptions {
+        kubeconfig: config.cluster.kubeconfig.as_ref().map(PathBuf::from),
+        context: config.cluster.context.clone(),
+        ..KubernetesOptions::default()
+    };
+    let mut sources: BTreeMap<String, Box<dyn Source>> = BTreeMap::new();
+    for source in config.sources {
+        let MetricProvider::Prometheus { url, bearer_token_file, headers } = source.provider;
+        let mut options = PrometheusOptions::new(source.name.clone(), url);
+        options.headers = headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
+        if let Some(path) = bearer_token_file {
+            let token = std::fs::read_to_string(&path)
+                .map_err(|error| Failure::usage(format!("metrics source `{}`: {path}: {error}", source.name)))?;
+            options.authentication = Some(Authentication::Bearer(Secret::new(token.trim())));
+        }
+        sources.insert(source.name, Box::new(Prometheus::new(options).map_err(Trouble::from)?));
+    }
+    Ok(RealWorld::new(kubernetes, sources, crate::source::Options::default()))
+}
+
+/// The repository that is meant.
+pub(super) fn store(global: &Global) -> Result<Store, Failure> {
+    let remote = match &global.repo {
+        Some(repo) => repo.clone(),
+        None => around(Path::new("."))?,
+    };
+    let options = StoreOptions {
+        source_branch: global.source_branch.clone(),
+        live_branch: global.branch.clone().unwrap_or_else(|| api::Repository::default().live_branch),
+        cache: global.cache.clone(),
+        ..StoreOptions::from_environment(remote)
+    };
+    Ok(Store::open(options).map_err(Trouble::from)?)
+}
+
+/// The repository around a folder.
+fn around(folder: &Path) -> Result<String, Failure> {
+    let found = git2::Repository::discover(folder).map_err(|_| {
+        Failure::usage("no repository here").hint("run inside a clone, or name one: `--repo https://…`, `--repo path/to/repo`")
+    })?;
+    let path = found.workdir().unwrap_or_else(|| found.path());
+    Ok(path.display().to_string())
+}
+
+pub(super) fn reconciler<'a>(global: &Global, world: &'a RealWorld) -> Result<Reconciler<'a>, Failure> {
+    let overrides = Overrides { live_branch: global.branch.clone(), observe: None };
+    Ok(Reconciler::new(Box::new(store(global)?), world, overrides))
+}
+
+/// The commit that a person names.
+pub(super) fn resolve(reconciler: &mut Reconciler<'_>, name: &str) -> Result<Oid, Failure> {
+    reconciler.repo.fetch().map_err(Trouble::from)?;
+    match reconciler.repo.resolve(name).map_err(Trouble::from)? {
+        Some(id) => Ok(id),
+        None => Err(Failure::usage(format!("`{name}` is no commit, branch or tag of this repository"))),
+    }
+}
+
+/// Who speaks: what was given, or `user.name` of Git's configuration.
+pub(super) fn person(_global: &Global, given: Option<&str>) -> Result<String, Failure> {
+    let configured = || git2::Config::open_default().ok().and_then(|config| config.get_string("user.name").ok());
+    let name = given.map(str::to_owned).or_else(configured).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    name.ok_or_else(|| Failure::usage("who says so? Git's `user.name` is not set").hint("give a name with `--as NAME`"))
+}
+
+/// A flag that is set when the process is asked to end.
+pub(super) fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = flag.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            raised.store(true, Ordering::Relaxed);
+        });
+    })?;
+    Ok(flag)
+}

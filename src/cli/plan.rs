@@ -1,0 +1,177 @@
+//! `plan`: every future commit.
+
+use serde_json::json;
+use similar::TextDiff;
+
+use super::exit::{Exit, Failure};
+use super::terminal::{BOLD, CYAN, DIM, GREEN, RED, Terminal, styled};
+use crate::api::{Amount, Pause, Rollout, Step, Style};
+use crate::engine::{self, Planned, Reason};
+use crate::manifest::{self, ObjectSet};
+use crate::reconcile::Forecast;
+use crate::render::traffic;
+use crate::render::{Pods, Routes};
+
+pub(super) fn show(terminal: &mut Terminal, forecast: &Forecast, diff: bool) -> Result<Exit, Failure> {
+    if terminal.is_json() {
+        terminal.json(&as_json(forecast));
+        return Ok(Exit::Done);
+    }
+    if forecast.planned.is_empty() {
+        terminal.line(format!("{}: nothing to do, the live branch is where the source leads", forecast.app));
+        return Ok(Exit::Done);
+    }
+    let total = forecast.planned.last().map_or(0, |planned| planned.after);
+    let commits = forecast.planned.len();
+    terminal.line(format!(
+        "{}: {commits} commit{} to come, at least {} of waiting",
+        styled(BOLD, &forecast.app),
+        if commits == 1 { "" } else { "s" },
+        engine::length(total)
+    ));
+    terminal.line(styled(DIM, format!("source {}", forecast.source.get(..10).unwrap_or(&forecast.source))));
+    if !forecast.observed {
+        terminal.line(styled(DIM, "not observed: each commit counts as applied after a fixed time"));
+    }
+    let mut before = &forecast.live;
+    for (index, planned) in forecast.planned.iter().enumerate() {
+        for wait in planned.waits.iter().filter(|wait| wait.reason != Reason::Grace) {
+            terminal.line(format!("      {} {}", styled(CYAN, "gate"), wait.text));
+        }
+        let (updated, all) = planned.pods;
+        let pods = match planned.commit.state.shape.pods {
+            Pods::Stable => format!("{all} pods"),
+            _ => format!("pods {updated} new + {} old", all.saturating_sub(updated)),
+        };
+        let route = match &planned.commit.state.shape.routes {
+            Routes::Stable => String::new(),
+            routes => format!(", {}", traffic::describe(routes)),
+        };
+        terminal.line(format!(
+            "{:>4}  {:<8} {}  {}",
+            index + 1,
+            format!("+{}", engine::length(planned.after)),
+            planned.commit.title,
+            styled(DIM, format!("({pods}{route})"))
+        ));
+        if diff {
+            for line in difference(before, &planned.commit.live.objects) {
+                terminal.line(line);
+            }
+        }
+        before = &planned.commit.live.objects;
+    }
+    terminal.line("");
+    for (index, step) in forecast.rollout.steps.iter().enumerate() {
+        terminal.line(styled(DIM, gates_of(&forecast.rollout, index, step)));
+    }
+    Ok(Exit::Done)
+}
+
+/// The gates of a step in a line.
+fn gates_of(rollout: &Rollout, index: usize, step: &Step) -> String {
+    let last = index + 1 == rollout.steps.len();
+    let pause = match step.pause {
+        _ if last && step.replicas == Amount::Percent(100) && rollout.style != Style::BlueGreen => "no pause".to_owned(),
+        Pause::Approval => "an approval".to_owned(),
+        Pause::Seconds(0) => "no pause".to_owned(),
+        Pause::Seconds(seconds) => format!("soak {}", engine::length(i64::from(seconds))),
+    };
+    let metrics: Vec<String> = rollout
+        .metrics
+        .iter()
+        .map(|metric| {
+            let bounds = [
+                metric.min.map(|min| format!("≥ {}", engine::figure(min))),
+                metric.max.map(|max| format!("≤ {}", engine::figure(max))),
+            ];
+            format!("{} {}", metric.name, bounds.into_iter().flatten().collect::<Vec<_>>().join(" and "))
+        })
+        .collect();
+    let metrics = if metrics.is_empty() { String::new() } else { format!(", {}", metrics.join(", ")) };
+    let name = step.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let timeout = engine::length(i64::from(step.timeout));
+    format!("step {}{name}: applied and ready within {timeout}, {pause}{metrics}", index + 1)
+}
+
+/// The changed files of a commit as a unified diff. Data of Secrets is not shown.
+fn difference(before: &ObjectSet, after: &ObjectSet) -> Vec<String> {
+    let (old, new) = (texts(before), texts(after));
+    let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let mut lines = Vec::new();
+    for name in names {
+        let (a, b) = (old.get(name).map_or("", String::as_str), new.get(name).map_or("", String::as_str));
+        if a == b {
+            continue;
+        }
+        let diff = TextDiff::from_lines(a, b);
+        let text = diff.unified_diff().context_radius(1).header(&format!("a/{name}"), &format!("b/{name}")).to_string();
+        for line in text.lines() {
+            let style = match line.as_bytes().first() {
+                Some(b'+') => GREEN,
+                Some(b'-') => RED,
+                Some(b'@') => CYAN,
+                _ => DIM,
+            };
+            lines.push(format!("        {}", styled(style, line)));
+        }
+    }
+    lines
+}
+
+fn texts(objects: &ObjectSet) -> std::collections::BTreeMap<String, String> {
+    let stems = objects.file_stems();
+    let text = |object: &manifest::Object| manifest::write(&shown(object));
+    objects.iter().filter_map(|(key, object)| Some((format!("{}.yaml", stems.get(key)?), text(object)))).collect()
+}
+
+/// An object as it may be shown: data of a Secret is left out.
+fn shown(object: &manifest::Object) -> manifest::Object {
+    let mut object = object.clone();
+    if object.kind() == "Secret" {
+        for field in ["data", "stringData"] {
+            let Some(serde_json::Value::Object(data)) = object.get_mut(&format!("/{field}")) else { continue };
+            for (_, value) in data.iter_mut() {
+                *value = json!("(not shown)");
+            }
+        }
+    }
+    object
+}
+
+fn planned_json(planned: &Planned, before: &ObjectSet) -> serde_json::Value {
+    let state = &planned.commit.state;
+    let changed: Vec<String> = {
+        let (old, new) = (texts(before), texts(&planned.commit.live.objects));
+        let names: std::collections::BTreeSet<String> = old.keys().chain(new.keys()).cloned().collect();
+        names.into_iter().filter(|name| old.get(name) != new.get(name)).collect()
+    };
+    json!({
+        "title": planned.commit.title,
+        "step": state.step,
+        "move": planned.commit.leg.word(),
+        "phase": state.phase,
+        "after": planned.after,
+        "updatedPods": planned.pods.0,
+        "pods": planned.pods.1,
+        "traffic": match &state.shape.routes { Routes::Split { weight, .. } => *weight, Routes::Stable => None },
+        "routes": traffic::describe(&state.shape.routes),
+        "waits": planned.waits,
+        "files": changed,
+    })
+}
+
+fn as_json(forecast: &Forecast) -> serde_json::Value {
+    let mut before = &forecast.live;
+    let mut commits = Vec::new();
+    for planned in &forecast.planned {
+        commits.push(planned_json(planned, before));
+        before = &planned.commit.live.objects;
+    }
+    json!({
+        "app": forecast.app.to_string(),
+        "source": forecast.source,
+        "observed": forecast.observed,
+        "commits": commits,
+    })
+}

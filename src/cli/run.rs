@@ -1,0 +1,184 @@
+//! `run`: once, on and on, or until done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::args::RunArgs;
+use super::exit::{Exit, Failure};
+use super::status::{self, hold_line};
+use super::terminal::{DIM, GREEN, RED, Terminal, YELLOW, styled};
+use crate::engine::Reason;
+use crate::reconcile::{AppReport, Pass, Reconciler, Trouble};
+
+/// Seconds between looks while a release is on its way.
+const BUSY: u64 = 1;
+/// A single run ends after this many passes with commits: more is a loop that does not come to rest.
+const PASSES: usize = 200;
+
+pub(super) fn run(
+    terminal: &mut Terminal,
+    reconciler: &mut Reconciler<'_>,
+    args: &RunArgs,
+    stop: &Arc<AtomicBool>,
+) -> Result<Exit, Failure> {
+    reconciler.only = args.app.app.clone().into_iter().collect();
+    if args.watch || args.until_done {
+        return watch(terminal, reconciler, args, stop);
+    }
+    reconciler.persist = true;
+    let mut all = Pass::default();
+    for _ in 0..PASSES {
+        let pass = reconciler.pass()?;
+        show_commits(terminal, &pass);
+        let quiet = pass.commits.is_empty();
+        all.apps = pass.apps;
+        all.commits.extend(pass.commits);
+        if quiet {
+            break;
+        }
+    }
+    let now = reconciler.around.now();
+    if terminal.is_json() {
+        terminal.json(&all);
+    } else {
+        status::show(terminal, &all, now);
+    }
+    Ok(exit(&all.apps))
+}
+
+/// The exit code of where apps stand after a single pass.
+fn exit(apps: &[AppReport]) -> Exit {
+    let unreachable = |app: &AppReport| {
+        app.trouble.as_ref().is_some_and(Trouble::is_unreachable)
+            || app.hold.as_ref().is_some_and(|hold| hold.reason == Reason::Unreachable)
+    };
+    if apps.iter().any(|app| app.error.is_some() && !unreachable(app)) {
+        return Exit::Findings;
+    }
+    if apps.iter().any(unreachable) {
+        return Exit::Unreachable;
+    }
+    Exit::Done
+}
+
+fn show_commits(terminal: &mut Terminal, pass: &Pass) {
+    for made in &pass.commits {
+        let short = made.commit.get(..10).unwrap_or(&made.commit);
+        let style = if made.subject.contains("roll") { YELLOW } else { GREEN };
+        let line = format!("{} {}", styled(style, short), made.subject);
+        if terminal.is_json() { terminal.note(line) } else { terminal.line(line) }
+    }
+}
+
+fn watch(
+    terminal: &mut Terminal,
+    reconciler: &mut Reconciler<'_>,
+    args: &RunArgs,
+    stop: &Arc<AtomicBool>,
+) -> Result<Exit, Failure> {
+    let began = reconciler.around.now();
+    let mut said: BTreeMap<String, String> = BTreeMap::new();
+    let mut started: BTreeMap<String, u64> = BTreeMap::new();
+    let mut failures = 0u32;
+    loop {
+        let pass = match reconciler.pass() {
+            Ok(pass) => {
+                failures = 0;
+                pass
+            }
+            Err(trouble) if args.watch && trouble.is_unreachable() => {
+                failures += 1;
+                terminal.note(format!("{} {trouble}; trying again", styled(YELLOW, "waiting:")));
+                sleep(stop, args.interval.min(1 << failures.min(6)));
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(Exit::Done);
+                }
+                continue;
+            }
+            Err(trouble) => return Err(trouble.into()),
+        };
+        show_commits(terminal, &pass);
+        let now = reconciler.around.now();
+        for app in &pass.apps {
+            started.entry(app.app.clone()).or_insert(if app.phase == "Healthy" || app.phase == "New" {
+                app.release + 1
+            } else {
+                app.release
+            });
+            announce(terminal, app, now, &mut said);
+        }
+        if args.until_done && pass.commits.is_empty() {
+            if pass.apps.iter().all(is_done) {
+                if terminal.is_json() {
+                    terminal.json(&pass);
+                }
+                return Ok(ended(&pass, &started));
+            }
+            if now.as_second() - began.as_second() >= i64::try_from(args.timeout).unwrap_or(i64::MAX) {
+                status::show(terminal, &pass, now);
+                return Ok(Exit::Holding);
+            }
+        }
+        if stop.load(Ordering::Relaxed) {
+            // What was seen is written down, so that the next process goes on from there.
+            reconciler.persist = true;
+            if let Ok(pass) = reconciler.pass() {
+                show_commits(terminal, &pass);
+            }
+            return Ok(Exit::Done);
+        }
+        if pass.commits.is_empty() {
+            sleep(stop, pause(&pass, args, now));
+        }
+    }
+}
+
+fn is_done(app: &AppReport) -> bool {
+    app.phase == "Healthy" && app.error.is_none() && app.hold.as_ref().is_none_or(|hold| hold.reason == Reason::Rejected)
+}
+
+fn ended(pass: &Pass, started: &BTreeMap<String, u64>) -> Exit {
+    let back = |app: &AppReport| {
+        let rejected = app.hold.as_ref().is_some_and(|hold| hold.reason == Reason::Rejected);
+        let since = started.get(&app.app).copied().unwrap_or(0);
+        rejected || app.outcome.as_ref().is_some_and(|outcome| !outcome.completed && outcome.release >= since)
+    };
+    if pass.apps.iter().any(back) { Exit::RolledBack } else { Exit::Done }
+}
+
+/// Says what changed since the last time: the hold's reason, or an error.
+fn announce(terminal: &mut Terminal, app: &AppReport, now: jiff::Timestamp, said: &mut BTreeMap<String, String>) {
+    let key = match (&app.error, &app.hold) {
+        (Some(error), _) => error.clone(),
+        (None, Some(hold)) => format!("{} {}", hold.reason.code(), hold.text),
+        (None, None) => String::new(),
+    };
+    if said.insert(app.app.clone(), key.clone()).is_some_and(|before| before == key) || key.is_empty() {
+        return;
+    }
+    match (&app.error, &app.hold) {
+        (Some(error), _) => terminal.note(format!("{} {}: {error}", styled(RED, "holding"), app.app)),
+        (None, Some(hold)) => terminal.note(format!("{} {}", styled(DIM, format!("{}:", app.app)), hold_line(hold, now))),
+        (None, None) => {}
+    }
+}
+
+/// Seconds until something can be due.
+fn pause(pass: &Pass, args: &RunArgs, now: jiff::Timestamp) -> u64 {
+    let busy = pass.apps.iter().any(|app| app.phase != "Healthy" && app.error.is_none());
+    let next = pass.apps.iter().filter_map(|app| app.next_check_at).min();
+    let until = next.map(|next| u64::try_from(next.as_second() - now.as_second()).unwrap_or(0).max(1));
+    let most = if busy { BUSY } else { args.interval };
+    until.map_or(most, |until| until.min(most)).max(1)
+}
+
+fn sleep(stop: &Arc<AtomicBool>, seconds: u64) {
+    for _ in 0..seconds.saturating_mul(10) {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,211 @@
+//! One pass: decide for every app, publish in one push.
+
+use super::discover::App;
+use super::gather::Gathered;
+use super::publish::{self, Frame};
+use super::{AppReport, Made, Pass, Reconciler, Trouble};
+use crate::api::Repository;
+use crate::engine::{self, Decision, Move, State};
+use crate::git::{Heads, Oid, Push};
+use crate::render::Routes;
+
+/// How often a lost race is tried again before the pass gives up.
+pub(super) const TRIES: u32 = 10;
+
+impl Reconciler<'_> {
+    /// Does what is due for every app, once. Apps that cannot go on say so in their report; others are not affected.
+    ///
+    /// # Errors
+    /// The repository could not be read or written.
+    pub fn pass(&mut self) -> Result<Pass, Trouble> {
+        for attempt in 1..=TRIES {
+            let (heads, settings, apps) = self.look()?;
+            let mut pass = Pass::default();
+            let mut head = heads.live;
+            let mut made = Vec::new();
+            for app in apps {
+                if !self.is_chosen(&app.id) {
+                    continue;
+                }
+                let (report, commit) = self.one(&heads, &settings, &app, head);
+                if let Some((id, subject)) = commit {
+                    head = Some(id);
+                    made.push((app.id.clone(), id, subject));
+                }
+                pass.apps.push(report);
+            }
+            let Some(new) = head.filter(|_| !made.is_empty()) else { return Ok(pass) };
+            match self.repo.push(heads.live, new)? {
+                Push::Done => {
+                    for (app, commit, subject) in made {
+                        tracing::info!(app = %app, commit = %commit, "{subject}");
+                        pass.commits.push(Made { app: app.to_string(), commit: commit.to_string(), subject });
+                    }
+                    return Ok(pass);
+                }
+                Push::Moved => {
+                    tracing::debug!(attempt, "the live branch moved: decide again");
+                    self.around.back_off(attempt);
+                }
+            }
+        }
+        Err(Trouble::Busy(TRIES))
+    }
+
+    /// Looks at every app without writing anything.
+    ///
+    /// # Errors
+    /// The repository could not be read.
+    pub fn status(&mut self) -> Result<Pass, Trouble> {
+        let (heads, settings, apps) = self.look()?;
+        let mut pass = Pass::default();
+        for app in apps.iter().filter(|app| self.is_chosen(&app.id)).cloned().collect::<Vec<_>>() {
+            let report = match self.gather(&heads, &settings, &app).and_then(|gathered| self.decide(&gathered)) {
+                Ok((decision, report)) => AppReport { hold: held(&decision, report.hold.clone()), ..report },
+                Err(trouble) => failed(&app, &trouble),
+            };
+            pass.apps.push(report);
+        }
+        Ok(pass)
+    }
+
+    fn one(&mut self, heads: &Heads, settings: &Repository, app: &App, head: Option<Oid>) -> (AppReport, Option<(Oid, String)>) {
+        let result = self.gather(heads, settings, app).and_then(|gathered| {
+            let (decision, report) = self.decide(&gathered)?;
+            let commit = self.due(&gathered, decision, head, settings)?;
+            Ok((report, commit))
+        });
+        result.unwrap_or_else(|trouble| {
+            tracing::debug!(app = %app.id, "{trouble}");
+            (failed(app, &trouble), None)
+        })
+    }
+
+    /// The commit that a decision asks for.
+    fn due(
+        &mut self,
+        gathered: &Gathered,
+        decision: Decision,
+        head: Option<Oid>,
+        settings: &Repository,
+    ) -> Result<Option<(Oid, String)>, Trouble> {
+        let step = match decision {
+            Decision::Rest => return Ok(None),
+            Decision::Commit(step) => *step,
+            Decision::Hold(_, learned) => {
+                let Some(recorded) = gathered.recorded.as_ref().filter(|recorded| **recorded != *learned) else {
+                    return Ok(None);
+                };
+                if !self.persist {
+                    self.memory.learned.insert(gathered.id.clone(), (recorded.clone(), *learned));
+                    return Ok(None);
+                }
+                match engine::remember(&gathered.input(self.around.now()), *learned)? {
+                    Some(step) => step,
+                    None => return Ok(None),
+                }
+            }
+        };
+        self.memory.learned.remove(&gathered.id);
+        self.memory.rewritten.remove(&gathered.id);
+        self.write(gathered, &step, head, settings).map(Some)
+    }
+
+    /// Writes a move on top of `head`, without publishing it.
+    pub(super) fn write(
+        &mut self,
+        gathered: &Gathered,
+        step: &Move,
+        head: Option<Oid>,
+        settings: &Repository,
+    ) -> Result<(Oid, String), Trouble> {
+        let frame = Frame {
+            app: &gathered.id,
+            rollout: &gathered.rollout,
+            command: gathered.command(),
+            author: &settings.author,
+            time: gathered.now.as_second(),
+        };
+        publish::write(&mut *self.repo, head, &frame, step)
+    }
+
+    /// Decides for one app.
+    pub(super) fn decide(&mut self, gathered: &Gathered) -> Result<(Decision, AppReport), Trouble> {
+        let input = gathered.input(gathered.now);
+        let decision = engine::decide(&input)?;
+        let (state, hold) = match &decision {
+            Decision::Rest => (gathered.state.clone(), None),
+            Decision::Hold(hold, state) => (Some((**state).clone()), Some(hold.clone())),
+            Decision::Commit(step) => (Some(step.state.clone()), None),
+        };
+        let next_check_at = match (&state, &hold) {
+            (Some(state), Some(hold)) => engine::next_check(&input, state, hold),
+            _ => None,
+        };
+        let mut report = report(gathered, state.as_ref());
+        report.hold = hold;
+        report.next_check_at = next_check_at;
+        Ok((decision, report))
+    }
+}
+
+fn held(decision: &Decision, hold: Option<engine::Hold>) -> Option<engine::Hold> {
+    match decision {
+        Decision::Hold(hold, _) => Some(hold.clone()),
+        _ => hold,
+    }
+}
+
+pub(super) fn failed(app: &App, trouble: &Trouble) -> AppReport {
+    let state = app.state.as_ref();
+    AppReport {
+        app: app.id.to_string(),
+        id: app.id.clone(),
+        phase: state.map_or_else(|| "New".to_owned(), |state| format!("{:?}", state.phase)),
+        release: state.map_or(0, |state| state.release),
+        step: state.map_or(0, |state| state.step),
+        steps: 0,
+        traffic: None,
+        pods: None,
+        hold: None,
+        error: Some(trouble.to_string()),
+        trouble: Some(trouble.clone()),
+        outcome: state.and_then(|state| state.outcome.clone()),
+        observed: false,
+        metrics: std::collections::BTreeMap::new(),
+        next_check_at: None,
+    }
+}
+
+fn report(gathered: &Gathered, state: Option<&State>) -> AppReport {
+    let traffic = match state.map(|state| &state.shape.routes) {
+        Some(Routes::Split { weight, .. }) => *weight,
+        _ => None,
+    };
+    let metrics = state
+        .map(|state| {
+            let shown = |metric: &crate::api::Metric| {
+                let tally = state.tallies.get(&metric.name)?;
+                Some((metric.name.clone(), engine::bounds(metric, tally)))
+            };
+            gathered.rollout.metrics.iter().filter_map(shown).collect()
+        })
+        .unwrap_or_default();
+    AppReport {
+        app: gathered.id.to_string(),
+        id: gathered.id.clone(),
+        phase: state.map_or_else(|| "New".to_owned(), |state| format!("{:?}", state.phase)),
+        release: state.map_or(0, |state| state.release),
+        step: state.map_or(0, |state| state.step),
+        steps: gathered.rollout.steps.len(),
+        traffic,
+        pods: gathered.counts().map(Into::into),
+        hold: None,
+        error: None,
+        trouble: None,
+        outcome: state.and_then(|state| state.outcome.clone()),
+        observed: gathered.observed,
+        metrics,
+        next_check_at: None,
+    }
+}

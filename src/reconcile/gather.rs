@@ -1,0 +1,240 @@
+//! Everything that a decision about one app needs, brought together.
+
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::discover::{self, App, Fresh, Origin};
+use super::layout::{self, AppId};
+use super::{Reconciler, Trouble, history, spec};
+use crate::api::{Metric, Observe, Repository, Rollout};
+use crate::engine::{self, Answer, Counts, History, Input, Look, Seen, Sight, Source, State};
+use crate::git::Heads;
+use crate::manifest::{self, ObjectSet};
+use crate::metrics;
+use crate::observe::{ObserveError, Sighting, Target};
+use crate::render::{self, Selector};
+
+/// One app with all that is known of it.
+pub(super) struct Gathered {
+    pub id: AppId,
+    pub rollout: Rollout,
+    pub spec_gone: bool,
+    /// As the live branch has it.
+    pub recorded: Option<State>,
+    /// With what was learned since.
+    pub state: Option<State>,
+    pub stable: Option<ObjectSet>,
+    pub candidate: Option<ObjectSet>,
+    pub fresh: Option<Rc<Fresh>>,
+    pub source_commit: String,
+    pub history: History,
+    pub seen: Option<Seen>,
+    pub looks: Vec<Look>,
+    pub now: Timestamp,
+    pub observed: bool,
+}
+
+impl Gathered {
+    pub(super) fn input(&self, now: Timestamp) -> Input<'_> {
+        Input {
+            rollout: &self.rollout,
+            spec_gone: self.spec_gone,
+            state: self.state.as_ref(),
+            stable: self.stable.as_ref(),
+            candidate: self.candidate.as_ref(),
+            source: self.source(),
+            history: self.history.clone(),
+            seen: self.seen.clone(),
+            looks: &self.looks,
+            now,
+        }
+    }
+
+    pub(super) fn source(&self) -> Option<Source<'_>> {
+        self.fresh.as_ref().map(|fresh| Source {
+            path: &fresh.directory,
+            commit: &self.source_commit,
+            inputs: &fresh.inputs,
+            objects: &fresh.objects,
+        })
+    }
+
+    pub(super) fn command(&self) -> Option<&str> {
+        self.fresh.as_ref().and_then(|fresh| fresh.command.as_deref())
+    }
+
+    pub(super) fn counts(&self) -> Option<Counts> {
+        match &self.seen {
+            Some(Seen::Sight(sight)) => sight.counts,
+            _ => None,
+        }
+    }
+}
+
+impl Reconciler<'_> {
+    /// Fetches, reads the repository's settings, finds the apps.
+    pub(super) fn look(&mut self) -> Result<(Heads, Repository, Vec<App>), Trouble> {
+        let mut heads = self.repo.fetch()?;
+        let settings = self.settings(&heads)?;
+        if settings.live_branch != self.repo.live_branch() {
+            self.repo.set_live_branch(&settings.live_branch)?;
+            heads = self.repo.fetch()?;
+        }
+        let options = self.around.render_options();
+        let apps = discover::apps(&*self.repo, &heads, &settings, &options, &mut self.memory)?;
+        if heads.rewritten {
+            self.memory.verified.clear();
+            self.memory.learned.clear();
+            self.memory.rewritten.extend(apps.iter().filter(|app| app.state.is_some()).map(|app| app.id.clone()));
+        }
+        Ok((heads, settings, apps))
+    }
+
+    fn settings(&mut self, heads: &Heads) -> Result<Repository, Trouble> {
+        const FILE: &str = ".windlass.yaml";
+        let identity = self.repo.entry(heads.source, FILE)?.map(|entry| entry.id.to_string()).unwrap_or_default();
+        let known = self.memory.settings.as_ref().filter(|(known, _)| *known == identity).map(|(_, settings)| settings.clone());
+        let mut settings = match known {
+            Some(settings) => settings,
+            None => match layout::read_file(&*self.repo, heads.source, FILE)? {
+                None => Repository::default(),
+                Some(content) => spec::repository(FILE, &content)?,
+            },
+        };
+        self.memory.settings = Some((identity, settings.clone()));
+        if let Some(branch) = &self.overrides.live_branch {
+            settings.live_branch.clone_from(branch);
+        }
+        if let Some(observe) = &self.overrides.observe {
+            settings.observe = observe.clone();
+        }
+        Ok(settings)
+    }
+
+    pub(super) fn gather(&mut self, heads: &Heads, settings: &Repository, app: &App) -> Result<Gathered, Trouble> {
+        let now = self.around.now();
+        let repo = &*self.repo;
+        let history = history::of(repo, heads, &app.id, app.state.as_ref(), &mut self.memory)?;
+        let recorded_rollout = || -> Result<Rollout, Trouble> {
+            let gone = || Trouble::Content { path: app.id.home(), cause: "the recorded Rollout is missing".to_owned() };
+            let live = heads.live.ok_or_else(gone)?;
+            layout::read_rollout(repo, live, &app.id)?.ok_or_else(gone)
+        };
+        let (rollout, fresh, spec_gone) = match &app.origin {
+            Origin::Unchanged => (recorded_rollout()?, None, false),
+            Origin::Gone => (recorded_rollout()?, None, true),
+            Origin::Fresh(fresh) => (fresh.rollout.clone(), Some(fresh.clone()), false),
+            Origin::Broken(trouble) => return Err(trouble.clone()),
+        };
+        let slot = |name: &str| match (heads.live, &app.state) {
+            (Some(live), Some(_)) => layout::read_slot(repo, live, &app.id, name),
+            _ => Ok(None),
+        };
+        let (stable, candidate) = (slot("stable")?, slot("candidate")?);
+        let state = match (&app.state, self.memory.learned.get(&app.id)) {
+            (Some(recorded), Some((known, learned))) if known == recorded => Some(learned.clone()),
+            (state, _) => state.clone(),
+        };
+        let observe = rollout.observe.clone().unwrap_or_else(|| settings.observe.clone());
+        let mut gathered = Gathered {
+            id: app.id.clone(),
+            rollout,
+            spec_gone,
+            recorded: app.state.clone(),
+            state,
+            stable,
+            candidate,
+            fresh,
+            source_commit: heads.source.to_string(),
+            history,
+            seen: None,
+            looks: Vec::new(),
+            now,
+            observed: observe == Observe::Kubernetes,
+        };
+        if engine::wants_sight(&gathered.rollout, gathered.state.as_ref(), gathered.source().as_ref()) {
+            gathered.seen = Some(self.sight(&gathered, &observe));
+        }
+        let due = engine::due_looks(&gathered.input(now));
+        let looks: Vec<Look> = gathered
+            .rollout
+            .metrics
+            .iter()
+            .filter(|metric| due.contains(&metric.name))
+            .map(|metric| self.take_look(&gathered, metric))
+            .collect();
+        gathered.looks = looks;
+        Ok(gathered)
+    }
+
+    fn namespace(&self, gathered: &Gathered) -> String {
+        let workload =
+            gathered.stable.as_ref().and_then(|objects| render::find_workload(objects, &gathered.rollout.workload).ok());
+        workload
+            .and_then(|workload| workload.namespace().map(str::to_owned))
+            .or_else(|| gathered.rollout.namespace.clone())
+            .unwrap_or_else(|| self.around.default_namespace())
+    }
+
+    fn sight(&self, gathered: &Gathered, observe: &Observe) -> Seen {
+        let Some(state) = &gathered.state else { return Seen::Unreachable("nothing was applied yet".to_owned()) };
+        let target = Target {
+            namespace: self.namespace(gathered),
+            api_version: gathered.rollout.workload.api_version.clone(),
+            kind: gathered.rollout.workload.kind.clone(),
+            name: gathered.rollout.workload.name.clone(),
+            mark: state.mark.clone(),
+            committed_at: state.moved_at.as_second(),
+            now: gathered.now.as_second(),
+        };
+        match self.around.observe(observe, &target) {
+            Ok(sighting) => Seen::Sight(sight(sighting)),
+            Err(ObserveError::Refused { cause, hint }) => {
+                Seen::Unreachable([Some(cause), hint].into_iter().flatten().collect::<Vec<_>>().join("; "))
+            }
+            Err(error) => Seen::Unreachable(error.to_string()),
+        }
+    }
+
+    fn take_look(&self, gathered: &Gathered, metric: &Metric) -> Look {
+        let revision = |slot: Option<&engine::SlotFacts>| slot.map(|slot| slot.revision.clone()).unwrap_or_default();
+        let state = gathered.state.as_ref();
+        let (namespace, step) = (self.namespace(gathered), state.map_or(0, |state| state.step));
+        let (stable, candidate) =
+            (revision(state.map(|state| &state.stable)), revision(state.and_then(|state| state.candidate.as_ref())));
+        let variables = metrics::Variables {
+            namespace: &namespace,
+            workload: &gathered.rollout.workload.name,
+            stable_revision: &stable,
+            candidate_revision: &candidate,
+            step,
+            window: metric.window,
+        };
+        let (query, answer) = match metrics::template::render(&metric.query, &variables) {
+            Err(error) => (String::new(), Answer::Error(error.to_string())),
+            Ok(query) => {
+                let answer = match self.around.query(&metric.source, &query, gathered.now) {
+                    Ok(samples) => Answer::Samples(samples.into_iter().map(|sample| sample.value).collect()),
+                    Err(error) => Answer::Error(error.to_string()),
+                };
+                (query, answer)
+            }
+        };
+        let digest = manifest::digest(&Value::String(query)).chars().take(16).collect();
+        Look { metric: metric.name.clone(), at: gathered.now, query: digest, answer }
+    }
+}
+
+fn sight(sighting: Sighting) -> Sight {
+    let counts = sighting.workload.as_ref().map(|workload| Counts {
+        replicas: workload.replicas,
+        updated: workload.updated,
+        updated_ready: workload.updated_ready,
+        ready: workload.ready,
+    });
+    let revision_label =
+        sighting.workload.and_then(|workload| workload.revision_label).map(|(key, value)| Selector { key, value });
+    Sight { applied: sighting.applied, missing: sighting.missing, counts, revision_label }
+}

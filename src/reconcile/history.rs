@@ -1,0 +1,89 @@
+//! Who brought an app to where it stands, read from the live branch's commits.
+
+use super::layout::{self, AppId};
+use super::{Memory, Trouble};
+use crate::engine::{History, State};
+use crate::git::{CommitInfo, Heads, Oid, Repo};
+
+/// Looks whether the newest changes of the app's folders are ours.
+///
+/// Every state names the commit that it was made on. A commit that brings a state on any other parent has copied it: that is
+/// what `git revert` does. The walk goes back to the commit that brought the present state and ends there, or where the
+/// mirror's history ends; its result is remembered.
+pub(super) fn of(
+    repo: &dyn Repo,
+    heads: &Heads,
+    app: &AppId,
+    state: Option<&State>,
+    memory: &mut Memory,
+) -> Result<History, Trouble> {
+    let Some(live) = heads.live else { return Ok(History::Ours) };
+    if memory.rewritten.contains(app) {
+        return Ok(History::Rewritten);
+    }
+    let root = repo.commit(live)?.tree;
+    let Some(state) = state else { return first_contact(repo, live, root, app) };
+    let home = repo.entry(live, &app.home())?.map(|entry| entry.id);
+    if memory.verified.get(app).copied() != home {
+        let newest = introduced(repo, live, |commit| Ok(repo.entry(commit, &app.home())?.map(|entry| entry.id)))?;
+        // `None`: brought by a commit that the mirror does not hold, long ago.
+        if let Some(newest) = newest.filter(|newest| newest.parent.map(|id| id.to_string()) != state.parent) {
+            return reverted(repo, &newest, app);
+        }
+    }
+    if layout::live_id(repo, root, &app.path)? != state.tree {
+        let at = |commit: Oid| layout::live_id(repo, repo.commit(commit)?.tree, &app.path);
+        let newest = introduced(repo, live, at)?;
+        let (commit, by) = newest.map_or_else(|| (live, "somebody".to_owned()), |newest| (newest.id, newest.author.name));
+        return Ok(History::Foreign { commit: commit.to_string(), by });
+    }
+    if let Some(home) = home {
+        memory.verified.insert(app.clone(), home);
+    }
+    Ok(History::Ours)
+}
+
+/// The live path must be empty when Windlass meets an app: what stands there is somebody's.
+fn first_contact(repo: &dyn Repo, live: Oid, root: Oid, app: &AppId) -> Result<History, Trouble> {
+    let Some(tree) = repo.entry_in(root, &app.path)? else { return Ok(History::Ours) };
+    let files = repo.list(tree.id)?.into_iter().filter(|entry| entry.kind == crate::git::EntryKind::File);
+    let own = |name: &str| app.path.is_empty() && name == ".gitattributes";
+    if files.into_iter().any(|entry| !own(&entry.name)) {
+        let path = if app.path.is_empty() { "the live branch's root".to_owned() } else { app.path.clone() };
+        return Err(Trouble::Content {
+            path,
+            cause: format!(
+                "files stand here that Windlass did not write (at {}); remove them from the live branch, or map the app to another live path",
+                &live.to_string()[..10]
+            ),
+        });
+    }
+    Ok(History::Ours)
+}
+
+/// The commit that brought what `at` gives of `from`; `None` where the mirror's history does not reach that far.
+fn introduced<T: PartialEq>(
+    repo: &dyn Repo,
+    from: Oid,
+    at: impl Fn(Oid) -> Result<T, Trouble>,
+) -> Result<Option<CommitInfo>, Trouble> {
+    let present = at(from)?;
+    let mut commit = repo.commit(from)?;
+    while let Some(parent) = commit.parent {
+        let Ok(older) = repo.commit(parent) else { return Ok(None) };
+        if at(parent)? != present {
+            break;
+        }
+        commit = older;
+    }
+    Ok(Some(commit))
+}
+
+fn reverted(repo: &dyn Repo, newest: &CommitInfo, app: &AppId) -> Result<History, Trouble> {
+    let by = newest.author.name.clone();
+    let before = newest.parent.map(|parent| layout::read_state(repo, parent, app)).transpose()?.flatten();
+    Ok(match before {
+        Some(newer) => History::Reverted { commit: newest.id.to_string(), by, newer: Box::new(newer) },
+        None => History::Foreign { commit: newest.id.to_string(), by },
+    })
+}

@@ -1,0 +1,227 @@
+//! Where things stand on the live branch, and how they are written.
+//!
+//! ```text
+//! <live path>/<kind>-<name>.yaml                    what the applier reads
+//! <live path>/hydrator.metadata
+//! .windlass/<live path>/<Rollout name>/state        JSON
+//! .windlass/<live path>/<Rollout name>/rollout      the Rollout in force, JSON
+//! .windlass/<live path>/<Rollout name>/stable/…     slots: the rendered objects, one a file
+//! .windlass/<live path>/<Rollout name>/candidate/…
+//! ```
+//! No file below `.windlass/` ends in `.yaml`, `.yml` or `.json`, so no applier takes it for a manifest.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::Trouble;
+use crate::api::Rollout;
+use crate::engine::State;
+use crate::git::{EntryKind, Oid, Repo};
+use crate::manifest::{self, ObjectSet};
+use crate::render;
+
+/// The folder of everything that is not for appliers.
+pub const HOME: &str = ".windlass";
+const SUFFIX: &str = ".manifest";
+/// No state, spec or manifest is larger.
+const LIMIT: usize = 16 << 20;
+
+/// One app on the live branch.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppId {
+    /// Relative to the branch's root, `""` for the root.
+    pub path: String,
+    /// The Rollout's name.
+    pub name: String,
+}
+
+impl std::fmt::Display for AppId {
+    /// `prod/checkout`, or `prod:checkout` where the path does not end in the Rollout's name.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.path.rsplit('/').next() {
+            Some(last) if last == self.name => f.write_str(&self.path),
+            _ if self.path.is_empty() => f.write_str(&self.name),
+            _ => write!(f, "{}:{}", self.path, self.name),
+        }
+    }
+}
+
+impl AppId {
+    /// The folder of the app's state and slots.
+    pub fn home(&self) -> String {
+        join(&join(HOME, &self.path), &self.name)
+    }
+}
+
+/// Joins two relative paths, either of which may be empty.
+pub fn join(a: &str, b: &str) -> String {
+    match (a.is_empty(), b.is_empty()) {
+        (true, _) => b.to_owned(),
+        (_, true) => a.to_owned(),
+        _ => format!("{a}/{b}"),
+    }
+}
+
+/// The live path's files.
+pub fn live_files(objects: &ObjectSet, metadata: &str) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
+    let mut files = files(objects, ".yaml")?;
+    files.insert("hydrator.metadata".to_owned(), metadata.as_bytes().to_vec());
+    Ok(files)
+}
+
+fn files(objects: &ObjectSet, suffix: &str) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
+    let stems = objects.file_stems();
+    let mut files = BTreeMap::new();
+    for (key, object) in objects.iter() {
+        let stem = stems.get(key).ok_or_else(|| Trouble::Defect(format!("no file name for {key}")))?;
+        if files.insert(format!("{stem}{suffix}"), manifest::write(object).into_bytes()).is_some() {
+            return Err(Trouble::Content {
+                path: format!("{stem}{suffix}"),
+                cause: format!("two objects want this file: {key} is one"),
+            });
+        }
+    }
+    Ok(files)
+}
+
+/// All files of an app's home.
+pub fn home_files(
+    state: &State,
+    rollout: &Rollout,
+    stable: &ObjectSet,
+    candidate: Option<&ObjectSet>,
+) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
+    let mut all = BTreeMap::new();
+    for (slot, objects) in [("stable", Some(stable)), ("candidate", candidate)] {
+        for (name, content) in objects.map(|objects| files(objects, SUFFIX)).transpose()?.unwrap_or_default() {
+            all.insert(format!("{slot}/{name}"), content);
+        }
+    }
+    all.insert("state".to_owned(), pretty(state)?);
+    all.insert("rollout".to_owned(), pretty(rollout)?);
+    Ok(all)
+}
+
+fn pretty<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Trouble> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|error| Trouble::Defect(error.to_string()))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// `hydrator.metadata`, as Argo CD's source hydrator and GitOps Promoter read it.
+pub fn metadata(source_commit: &str, repo_url: &str, command: Option<&str>) -> String {
+    let commands: Vec<&str> = command.into_iter().collect();
+    let value = json!({"commands": commands, "drySha": source_commit, "repoURL": repo_url});
+    format!("{value:#}\n")
+}
+
+/// Reads the recorded state of an app.
+pub fn read_state(repo: &dyn Repo, commit: Oid, app: &AppId) -> Result<Option<State>, Trouble> {
+    let path = join(&app.home(), "state");
+    let Some(content) = read_file(repo, commit, &path)? else { return Ok(None) };
+    let version = serde_json::from_slice::<serde_json::Value>(&content).ok().and_then(|value| value.get("version")?.as_u64());
+    if let Some(version) = version.filter(|version| *version != u64::from(crate::engine::STATE_VERSION)) {
+        return Err(Trouble::Content { path, cause: format!("state of version {version}: this windlass reads version 1") });
+    }
+    serde_json::from_slice(&content).map(Some).map_err(|error| Trouble::Content { path, cause: error.to_string() })
+}
+
+/// Reads the recorded Rollout of an app.
+pub fn read_rollout(repo: &dyn Repo, commit: Oid, app: &AppId) -> Result<Option<Rollout>, Trouble> {
+    let path = join(&app.home(), "rollout");
+    let Some(content) = read_file(repo, commit, &path)? else { return Ok(None) };
+    serde_json::from_slice(&content).map(Some).map_err(|error| Trouble::Content { path, cause: error.to_string() })
+}
+
+/// Reads a slot (`stable` or `candidate`).
+pub fn read_slot(repo: &dyn Repo, commit: Oid, app: &AppId, slot: &str) -> Result<Option<ObjectSet>, Trouble> {
+    read_objects(repo, commit, &join(&app.home(), slot), SUFFIX)
+}
+
+/// Reads the objects of a live path.
+pub fn read_live(repo: &dyn Repo, commit: Oid, path: &str) -> Result<Option<ObjectSet>, Trouble> {
+    read_objects(repo, commit, path, ".yaml")
+}
+
+/// The objects of a live path as a person left them, without what Windlass had added to them.
+pub fn adoptable(repo: &dyn Repo, commit: Oid, app: &AppId, rollout: &Rollout) -> Result<ObjectSet, Trouble> {
+    let mut objects = read_live(repo, commit, &app.path)?.unwrap_or_default();
+    let mut workload = render::find_workload(&objects, &rollout.workload)?.clone();
+    workload.remove(&["metadata", "annotations", render::COMMIT_TREE]);
+    workload.remove(&["spec", "template", "metadata", "labels", render::REVISION_LABEL]);
+    objects.insert(workload);
+    Ok(objects)
+}
+
+fn read_objects(repo: &dyn Repo, commit: Oid, directory: &str, suffix: &str) -> Result<Option<ObjectSet>, Trouble> {
+    let Some(tree) = repo.entry(commit, directory)? else { return Ok(None) };
+    let mut set = ObjectSet::default();
+    for entry in repo.list(tree.id)?.into_iter().filter(|entry| entry.name.ends_with(suffix)) {
+        let path = join(directory, &entry.name);
+        if !matches!(entry.kind, EntryKind::File | EntryKind::Executable) {
+            return Err(Trouble::Content { path, cause: "not a plain file".to_owned() });
+        }
+        let content = repo.blob(entry.id, LIMIT)?;
+        let text =
+            String::from_utf8(content).map_err(|_| Trouble::Content { path: path.clone(), cause: "not UTF-8".to_owned() })?;
+        let documents =
+            manifest::read(&path, &text).map_err(|error| Trouble::Content { path: path.clone(), cause: error.to_string() })?;
+        for document in documents {
+            set.insert(document.object);
+        }
+    }
+    Ok(Some(set))
+}
+
+/// A file's content at a commit; `None` where there is none.
+pub fn read_file(repo: &dyn Repo, commit: Oid, path: &str) -> Result<Option<Vec<u8>>, Trouble> {
+    match repo.entry(commit, path)? {
+        None => Ok(None),
+        Some(entry) if matches!(entry.kind, EntryKind::File | EntryKind::Executable) => Ok(Some(repo.blob(entry.id, LIMIT)?)),
+        Some(_) => Err(Trouble::Content { path: path.to_owned(), cause: "not a plain file".to_owned() }),
+    }
+}
+
+/// The identity of a live path's own files: Git's tree id where it holds nothing else, else a digest of its files, since
+/// directories in it belong to other apps.
+pub fn live_id(repo: &dyn Repo, root: Oid, path: &str) -> Result<String, Trouble> {
+    let Some(tree) = repo.entry_in(root, path)? else { return Ok(String::new()) };
+    let entries = repo.list(tree.id)?;
+    let own = |name: &str| !(path.is_empty() && name == ".gitattributes");
+    if entries.iter().all(|entry| entry.kind != EntryKind::Directory && own(&entry.name)) {
+        return Ok(tree.id.to_string());
+    }
+    let files: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.kind != EntryKind::Directory && own(&entry.name))
+        .map(|entry| json!([entry.name, entry.id.to_string(), format!("{:?}", entry.kind)]))
+        .collect();
+    Ok(manifest::digest(&serde_json::Value::Array(files)).chars().take(40).collect())
+}
+
+/// All apps that have a state on the live branch.
+pub fn recorded_apps(repo: &dyn Repo, commit: Oid) -> Result<Vec<AppId>, Trouble> {
+    let mut apps = Vec::new();
+    if let Some(home) = repo.entry(commit, HOME)?.filter(|entry| entry.kind == EntryKind::Directory) {
+        walk(repo, home.id, "", &mut apps)?;
+    }
+    apps.sort();
+    Ok(apps)
+}
+
+fn walk(repo: &dyn Repo, tree: Oid, path: &str, apps: &mut Vec<AppId>) -> Result<(), Trouble> {
+    let entries = repo.list(tree)?;
+    let is_app = entries.iter().any(|entry| entry.name == "state" && entry.kind == EntryKind::File);
+    if is_app {
+        let (path, name) = path.rsplit_once('/').unwrap_or(("", path));
+        apps.push(AppId { path: path.to_owned(), name: name.to_owned() });
+    }
+    for entry in entries.into_iter().filter(|entry| entry.kind == EntryKind::Directory) {
+        if is_app && matches!(entry.name.as_str(), "stable" | "candidate") {
+            continue;
+        }
+        walk(repo, entry.id, &join(path, &entry.name), apps)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! From a decision to a commit: files, message, trailers.
+
+use serde_json::json;
+
+use super::Trouble;
+use super::layout::{self, AppId};
+use crate::api::{Author, Rollout};
+use crate::engine::{Leg, Move};
+use crate::git::{Change, Message, NewCommit, Oid, Person, Repo};
+use crate::manifest::ObjectSet;
+
+const ATTRIBUTES: &str = ".gitattributes";
+
+/// What a commit is made from, beside the move.
+pub(super) struct Frame<'a> {
+    pub app: &'a AppId,
+    pub rollout: &'a Rollout,
+    /// The command that renders the source, if there is one.
+    pub command: Option<&'a str>,
+    pub author: &'a Author,
+    /// Seconds since 1970 UTC.
+    pub time: i64,
+}
+
+/// Writes the commit on `parent`. Gives its id and subject.
+pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>, step: &Move) -> Result<(Oid, String), Trouble> {
+    let mut changes = Vec::new();
+    let attributes = parent.map(|parent| repo.entry(parent, ATTRIBUTES)).transpose()?.flatten();
+    if attributes.is_none() {
+        let content = b".windlass/** linguist-generated=true\n".to_vec();
+        changes.push(Change::File { path: ATTRIBUTES.to_owned(), content });
+    }
+    let source = step.candidate.as_ref().filter(|_| step.state.shape.pods != crate::render::Pods::Stable);
+    let slot = source.and(step.state.candidate.as_ref()).unwrap_or(&step.state.stable);
+    let metadata = layout::metadata(&slot.source, &repo.address(), frame.command);
+    let mut files = layout::live_files(&step.live.objects, &metadata)?;
+    if let (true, Some(parent)) = (frame.app.path.is_empty(), parent)
+        && let Some(content) = layout::read_file(repo, parent, ATTRIBUTES)?
+    {
+        // Of the root's own files this one is not the app's.
+        files.insert(ATTRIBUTES.to_owned(), content);
+    }
+    changes.push(Change::Files { directory: frame.app.path.clone(), files });
+    let mut state = step.state.clone();
+    let root = repo.tree_of(parent, &changes)?;
+    state.tree = layout::live_id(repo, root, &frame.app.path)?;
+    state.parent = parent.map(|parent| parent.to_string());
+    let home = layout::home_files(&state, frame.rollout, &step.stable, step.candidate.as_ref())?;
+    changes.push(Change::Directory { directory: frame.app.home(), files: home });
+    let root = repo.tree_of(parent, &changes)?;
+    let slot = |repo: &dyn Repo, name: &str| -> Result<Option<String>, Trouble> {
+        Ok(repo.entry_in(root, &layout::join(&frame.app.home(), name))?.map(|entry| entry.id.to_string()))
+    };
+    let (stable, candidate) = (slot(repo, "stable")?, slot(repo, "candidate")?);
+    let subject = format!("{}: {}", frame.app.name, step.title);
+    let message = Message {
+        subject: subject.clone(),
+        body: step.why.iter().filter(|why| !why.is_empty()).cloned().collect(),
+        trailers: trailers(frame, step, &state, stable, candidate)?,
+    };
+    let author = Person { name: frame.author.name.clone(), email: frame.author.email.clone() };
+    let commit = NewCommit { changes, message: message.to_string(), author, time: frame.time };
+    Ok((repo.write(parent, &commit)?, subject))
+}
+
+/// Writes the commit that ends Windlass' work on an app.
+pub(super) fn eject(
+    repo: &mut dyn Repo,
+    parent: Oid,
+    app: &AppId,
+    objects: &ObjectSet,
+    author: &Author,
+    time: i64,
+    by: &str,
+) -> Result<(Oid, String), Trouble> {
+    let mut files = layout::live_files(objects, "")?;
+    files.remove("hydrator.metadata");
+    if let (true, Some(content)) = (app.path.is_empty(), layout::read_file(repo, parent, ATTRIBUTES)?) {
+        files.insert(ATTRIBUTES.to_owned(), content);
+    }
+    let changes = vec![Change::Files { directory: app.path.clone(), files }, Change::Remove { path: app.home() }];
+    let subject = format!("{}: eject", app.name);
+    let message = Message {
+        subject: subject.clone(),
+        body: vec![
+            "The live path is the plain source again; Windlass manages it no more. Pods restart once where the revision label goes.".to_owned(),
+        ],
+        trailers: vec![
+            ("Windlass-Release".to_owned(), format!("{app}#0")),
+            ("Windlass-Step".to_owned(), "eject".to_owned()),
+            ("Windlass-By".to_owned(), json!(by).to_string()),
+        ],
+    };
+    let author = Person { name: author.name.clone(), email: author.email.clone() };
+    Ok((repo.write(Some(parent), &NewCommit { changes, message: message.to_string(), author, time })?, subject))
+}
+
+fn trailers(
+    frame: &Frame<'_>,
+    step: &Move,
+    state: &crate::engine::State,
+    stable: Option<String>,
+    candidate: Option<String>,
+) -> Result<Vec<(String, String)>, Trouble> {
+    let at = match step.leg {
+        Leg::Note | Leg::Adopt | Leg::Sync | Leg::Complete | Leg::RollbackEnd if state.step == 0 => step.leg.word().to_owned(),
+        leg => format!("{}/{} {}", state.step, frame.rollout.steps.len(), leg.word()),
+    };
+    let mut trailers = vec![
+        ("Windlass-Release", format!("{}#{}", frame.app, state.release)),
+        ("Windlass-Step", at),
+        ("Windlass-Phase", format!("{:?}", state.phase)),
+        ("Windlass-Tree", state.tree.clone()),
+    ];
+    trailers.extend(stable.map(|id| ("Windlass-Stable", id)));
+    trailers.extend(candidate.map(|id| ("Windlass-Candidate", id)));
+    trailers.push(("Windlass-Source", state.source.commit.clone()));
+    for gate in &step.gates {
+        let line = serde_json::to_string(gate).map_err(|error| Trouble::Defect(error.to_string()))?;
+        trailers.push(("Windlass-Gate", line));
+    }
+    for approval in &step.approvals {
+        let line = json!({"login": approval.login, "tree": approval.tree, "at": approval.at.to_string()});
+        trailers.push(("Windlass-Approved-By", line.to_string()));
+    }
+    if let Some(by) = &step.by {
+        trailers.push(("Windlass-By", json!(by).to_string()));
+    }
+    Ok(trailers.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}

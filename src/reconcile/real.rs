@@ -1,0 +1,79 @@
+//! The real world: the clock, clusters, metrics sources.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Surroundings;
+use crate::api::Observe;
+use crate::metrics::{MetricsError, Sample, Source};
+use crate::observe::{KubernetesObserver, KubernetesOptions, ObserveError, Observer, Sighting, Target, Timed};
+
+/// What the operator has given: clusters and sources by name.
+pub struct RealWorld {
+    kubernetes: KubernetesOptions,
+    /// Connected at the first look.
+    observer: OnceCell<Result<KubernetesObserver, ObserveError>>,
+    sources: BTreeMap<String, Box<dyn Source>>,
+    render: crate::source::Options,
+}
+
+impl RealWorld {
+    pub fn new(
+        kubernetes: KubernetesOptions,
+        sources: BTreeMap<String, Box<dyn Source>>,
+        render: crate::source::Options,
+    ) -> Self {
+        Self { kubernetes, observer: OnceCell::new(), sources, render }
+    }
+}
+
+impl Surroundings for RealWorld {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    fn now(&self) -> Timestamp {
+        // Whole milliseconds: what is recorded must read back as the same moment everywhere.
+        let now = Timestamp::now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    }
+
+    fn observe(&self, how: &Observe, target: &Target) -> Result<Sighting, ObserveError> {
+        match how {
+            Observe::Timed { settle } => Timed { settle: *settle }.observe(target),
+            Observe::Kubernetes => match self.observer.get_or_init(|| KubernetesObserver::connect(&self.kubernetes)) {
+                Ok(observer) => observer.observe(target),
+                Err(error) => Err(error.clone()),
+            },
+        }
+    }
+
+    fn query(&self, source: &str, query: &str, now: Timestamp) -> Result<Vec<Sample>, MetricsError> {
+        match self.sources.get(source) {
+            Some(source) => source.query(query, now.as_second()),
+            None => {
+                let known = self.sources.keys().cloned().collect::<Vec<_>>().join(", ");
+                let known = if known.is_empty() {
+                    "none is defined (windlass.yaml, `--config`)".to_owned()
+                } else {
+                    format!("there are: {known}")
+                };
+                Err(MetricsError::Refused { source_name: source.to_owned(), cause: format!("no such source; {known}") })
+            }
+        }
+    }
+
+    fn default_namespace(&self) -> String {
+        self.kubernetes.namespace.clone().unwrap_or_else(|| "default".to_owned())
+    }
+
+    fn back_off(&self, attempt: u32) {
+        // The process id spreads rivals that lost the same race.
+        let jitter = u64::from(std::process::id() % 17) * 3;
+        std::thread::sleep(Duration::from_millis(20 * u64::from(attempt) + jitter));
+    }
+
+    fn render_options(&self) -> crate::source::Options {
+        self.render.clone()
+    }
+}

@@ -1,0 +1,172 @@
+//! A person's word, and a look into the future: both for one app.
+
+use super::carry_out::TRIES;
+use super::discover::{self, Origin};
+use super::layout::{self, AppId};
+use super::tree::GitTree;
+use super::{App, Made, Reconciler, Trouble, publish};
+use crate::engine::{self, Command, Planned, Refusal};
+use crate::git::{Oid, Push};
+
+/// Whether a person means `id` by `name`: its live path, its Rollout's name, or `path:name`.
+pub(super) fn is_called(id: &AppId, name: &str) -> bool {
+    let name = name.trim_matches('/');
+    id.path == name || id.name == name || id.to_string() == name
+}
+
+/// The app that a person means. With one app it need not be named.
+///
+/// # Errors
+/// There is none, or several.
+pub fn pick<'a>(apps: &'a [App], name: Option<&str>) -> Result<&'a App, Trouble> {
+    let list = || apps.iter().map(|app| app.id.to_string()).collect::<Vec<_>>().join(", ");
+    let refuse = |code, text| Err(Trouble::Refused { code, text });
+    let fitting: Vec<&App> = apps.iter().filter(|app| name.is_none_or(|name| is_called(&app.id, name))).collect();
+    match (fitting.as_slice(), name) {
+        ([app], _) => Ok(app),
+        ([], None) => refuse(
+            "no-app",
+            "no app: no directory of the source branch holds a Rollout file (`windlass init` writes one)".to_owned(),
+        ),
+        ([], Some(name)) => refuse("no-app", format!("no app is called `{name}`; there are: {}", list())),
+        (_, None) => refuse("which-app", format!("several apps, name one: {}", list())),
+        (_, Some(name)) => refuse("which-app", format!("`{name}` fits several apps, give the live path: {}", list())),
+    }
+}
+
+impl Reconciler<'_> {
+    /// Follows a person's word: one commit on the live branch.
+    ///
+    /// # Errors
+    /// The word does not fit where the app stands ([`Trouble::Refused`]), or the repository cannot be reached.
+    pub fn say(&mut self, name: Option<&str>, command: &Command, by: &str) -> Result<Made, Trouble> {
+        for attempt in 1..=TRIES {
+            let (heads, settings, apps) = self.look()?;
+            let app = pick(&apps, name)?.clone();
+            let gathered = self.gather(&heads, &settings, &app)?;
+            let command = match (command, heads.live) {
+                (Command::Adopt(_), Some(live)) => {
+                    Command::Adopt(layout::adoptable(&*self.repo, live, &app.id, &gathered.rollout)?)
+                }
+                _ => command.clone(),
+            };
+            let step = match engine::command(&gathered.input(gathered.now), &command, by) {
+                Ok(step) => step,
+                Err(Refusal::No { code, text }) => return Err(Trouble::Refused { code, text }),
+                Err(Refusal::Render(error)) => return Err(error.into()),
+            };
+            let (commit, subject) = self.write(&gathered, &step, heads.live, &settings)?;
+            match self.repo.push(heads.live, commit)? {
+                Push::Done => {
+                    self.memory.rewritten.remove(&app.id);
+                    return Ok(Made { app: app.id.to_string(), commit: commit.to_string(), subject });
+                }
+                Push::Moved => self.around.back_off(attempt),
+            }
+        }
+        Err(Trouble::Busy(TRIES))
+    }
+
+    /// Stops managing an app: its live path becomes the plain stable objects, its state and slots go.
+    ///
+    /// # Errors
+    /// A release is on its way, or somebody changed the live path by hand.
+    pub fn eject(&mut self, name: Option<&str>, by: &str) -> Result<Made, Trouble> {
+        let refuse = |code, text: &str| Err(Trouble::Refused { code, text: text.to_owned() });
+        for attempt in 1..=TRIES {
+            let (heads, settings, apps) = self.look()?;
+            let app = pick(&apps, name)?.clone();
+            let (Some(live), Some(state)) = (heads.live, &app.state) else {
+                return refuse("unknown-app", "Windlass has not taken this app over: there is nothing to eject");
+            };
+            if state.phase.is_busy() {
+                return refuse("busy", "a release is on its way: `windlass promote` or `windlass rollback` ends it first");
+            }
+            let objects = layout::read_slot(&*self.repo, live, &app.id, "stable")?.unwrap_or_default();
+            let (commit, subject) =
+                publish::eject(&mut *self.repo, live, &app.id, &objects, &settings.author, self.around.now().as_second(), by)?;
+            match self.repo.push(heads.live, commit)? {
+                Push::Done => return Ok(Made { app: app.id.to_string(), commit: commit.to_string(), subject }),
+                Push::Moved => self.around.back_off(attempt),
+            }
+        }
+        Err(Trouble::Busy(TRIES))
+    }
+
+    /// Accepts a live branch that was rewritten.
+    pub fn accept_history(&mut self, name: Option<&str>, by: &str) -> Result<Made, Trouble> {
+        let (_, _, apps) = self.look()?;
+        let app = pick(&apps, name)?.clone();
+        self.memory.rewritten.insert(app.id);
+        self.say(name, &Command::Resume, by)
+    }
+
+    /// Every future commit of an app, from where it stands to where `source` (a commit; `None`: the source branch) leads.
+    ///
+    /// # Errors
+    /// The app is not there, or its source cannot be read.
+    pub fn forecast(&mut self, name: Option<&str>, source: Option<Oid>) -> Result<Forecast, Trouble> {
+        let (mut heads, settings, mut apps) = self.look()?;
+        if let Some(source) = source.filter(|source| *source != heads.source) {
+            heads.source = source;
+            let options = self.around.render_options();
+            apps = discover::apps(&*self.repo, &heads, &settings, &options, &mut self.memory)?;
+        }
+        let app = pick(&apps, name)?.clone();
+        if let Origin::Broken(trouble) = &app.origin {
+            return Err(trouble.clone());
+        }
+        let now = self.around.now();
+        let repo = &*self.repo;
+        let fresh = match &app.origin {
+            Origin::Fresh(fresh) => Some(fresh.clone()),
+            Origin::Gone | Origin::Broken(_) => None,
+            Origin::Unchanged => {
+                let directory = app.state.as_ref().map(|state| state.source.path.clone()).unwrap_or_default();
+                let tree = GitTree { repo, commit: heads.source };
+                Some(discover::fresh(&tree, &directory, &self.around.render_options(), &mut self.memory)?)
+            }
+        };
+        let (stable, candidate, rollout) = match (heads.live, &app.state) {
+            (Some(live), Some(_)) => (
+                layout::read_slot(repo, live, &app.id, "stable")?,
+                layout::read_slot(repo, live, &app.id, "candidate")?,
+                layout::read_rollout(repo, live, &app.id)?,
+            ),
+            _ => (None, None, None),
+        };
+        let rollout = fresh.as_ref().map(|fresh| fresh.rollout.clone()).or(rollout);
+        let Some(rollout) = rollout else {
+            return Err(Trouble::Refused { code: "no-rollout", text: format!("{} has no Rollout", app.id) });
+        };
+        let commit = heads.source.to_string();
+        let input = fresh.as_ref().map(|fresh| engine::Source {
+            path: &fresh.directory,
+            commit: &commit,
+            inputs: &fresh.inputs,
+            objects: &fresh.objects,
+        });
+        let observe = rollout.observe.clone().unwrap_or_else(|| settings.observe.clone());
+        let observed = observe == crate::api::Observe::Kubernetes;
+        let planned =
+            engine::forecast(&rollout, app.state.as_ref(), (stable.as_ref(), candidate.as_ref()), input.as_ref(), observed, now)?;
+        let live = match heads.live {
+            Some(live) => layout::read_live(repo, live, &app.id.path)?,
+            None => None,
+        };
+        Ok(Forecast { app: app.id, rollout, planned, observed, live: live.unwrap_or_default(), source: commit })
+    }
+}
+
+/// The future of one app.
+#[derive(Debug, Clone)]
+pub struct Forecast {
+    pub app: AppId,
+    pub rollout: crate::api::Rollout,
+    pub planned: Vec<Planned>,
+    pub observed: bool,
+    /// What is live now.
+    pub live: crate::manifest::ObjectSet,
+    /// The source commit that it leads to.
+    pub source: String,
+}

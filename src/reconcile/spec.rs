@@ -1,0 +1,64 @@
+//! Rollout and settings documents, as the loop reads them: usable, or every finding in one text.
+
+use super::Trouble;
+use crate::api::{self, Diagnostic, Document, Known, Meaning, ObjectName, Repository, Rollout};
+use crate::manifest::ObjectSet;
+
+/// The Rollout of a source directory, judged together with the objects beside it.
+pub(super) fn the_rollout(directory: &str, files: &[(String, String)], objects: &ObjectSet) -> Result<Rollout, Trouble> {
+    let mut documents: Vec<Document> = Vec::new();
+    let mut findings: Vec<Diagnostic> = Vec::new();
+    for (path, text) in files {
+        let read = api::read(path, text);
+        findings.extend(read.findings);
+        documents.extend(read.documents);
+    }
+    let name = |object: &crate::manifest::Object| ObjectName {
+        api_version: object.api_version().to_owned(),
+        kind: object.kind().to_owned(),
+        namespace: object.namespace().map(str::to_owned),
+        name: object.name().to_owned(),
+    };
+    let known = Known::All(objects.values().map(name).collect());
+    let references: Vec<&Document> = documents.iter().collect();
+    findings.extend(api::validate_together(&references, &known, None));
+    findings.retain(Diagnostic::is_error);
+    if !findings.is_empty() {
+        return Err(Trouble::Invalid(text(&findings)));
+    }
+    let rollout = documents.into_iter().find_map(|document| match document.into_meaning() {
+        Meaning::Rollout(rollout) => Some(rollout),
+        _ => None,
+    });
+    rollout.ok_or_else(|| Trouble::Invalid(format!("{directory}: no Rollout file; `windlass init {directory}` writes one")))
+}
+
+/// The repository's settings.
+pub(super) fn repository(path: &str, content: &[u8]) -> Result<Repository, Trouble> {
+    let mut read = api::read_bytes(path, content);
+    read.findings.retain(Diagnostic::is_error);
+    if !read.findings.is_empty() {
+        return Err(Trouble::Invalid(text(&read.findings)));
+    }
+    let settings = read.documents.into_iter().find_map(|document| match document.into_meaning() {
+        Meaning::Repository(repository) => Some(repository),
+        _ => None,
+    });
+    settings.ok_or_else(|| Trouble::Invalid(format!("{path}: holds no document of kind `Repository`")))
+}
+
+/// All findings, a paragraph each: place, message, line, hint.
+fn text(findings: &[Diagnostic]) -> String {
+    let mut findings: Vec<&Diagnostic> = findings.iter().collect();
+    findings.sort_by(|a, b| a.order().cmp(&b.order()));
+    let shown: Vec<String> = findings
+        .iter()
+        .map(|finding| {
+            let mut lines = vec![format!("{}:{}:{}: {}", finding.file, finding.line, finding.column, finding.message)];
+            lines.extend(finding.snippet.as_ref().map(|snippet| format!("    {}", snippet.trim())));
+            lines.extend(finding.hint.as_ref().map(|hint| format!("    = help: {hint}")));
+            lines.join("\n")
+        })
+        .collect();
+    shown.join("\n")
+}
