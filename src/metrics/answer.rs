@@ -110,3 +110,26 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, String> {
 fn number(text: &str) -> Result<Sample, String> {
     text.parse().map(|value| Sample { value }).map_err(|_| "the answer holds a value that is not a number".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        /// Whatever bytes a server sends are an answer or an error.
+        #[test]
+        fn any_bytes_are_survived(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+        }
+
+        /// Likewise an answer with a part of it replaced.
+        #[test]
+        fn damaged_answers_are_survived(at in 0_usize..100, part in r#"[\[\]{}",:0-9a-zN]{0,8}"#) {
+            let whole = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]},"warnings":[]}"#;
+            let mut bytes = whole.as_bytes().to_vec();
+            let end = (at + part.len()).min(bytes.len());
+            bytes.splice(at.min(end)..end, part.bytes());
+            let _ = read(&bytes);
+        }
+    }
+}

@@ -38,7 +38,8 @@ impl Gauges {
             for (name, line) in shown.lock().unwrap().iter() {
                 let _ = writeln!(body, "{name} {}", line.now());
             }
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\n", body.len());
             let _ = stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes());
         });
         let targets = format!(r#"[{{"targets": ["127.0.0.1:{}"]}}]"#, server.port());

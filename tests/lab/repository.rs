@@ -60,12 +60,8 @@ impl Repository {
 
     /// Runs git in the clone; the credentials are in the environment, never on the command line.
     pub(crate) fn git(&self, args: &[&str]) -> String {
-        let output = Command::new("git")
-            .args(args)
-            .current_dir(&self.clone)
-            .envs(git_env(&self.url, &self.token))
-            .output()
-            .unwrap();
+        let output =
+            Command::new("git").args(args).current_dir(&self.clone).envs(git_env(&self.url, &self.token)).output().unwrap();
         assert!(output.status.success(), "git {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }

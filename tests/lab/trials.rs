@@ -8,9 +8,9 @@ use windlass::observe::{KubernetesObserver, KubernetesOptions, ObserveError, Obs
 use super::repository::Repository;
 use super::servers::Lab;
 use super::watch::Watcher;
-use super::{flux, gauges};
+use super::{argo, flux, gauges};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(120);
 
 fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
@@ -104,16 +104,20 @@ fn a_held_rolling_update_is_seen_as_it_is() {
     let (old, new) = (stable.workload.unwrap().revision_label.unwrap(), grown.workload.unwrap().revision_label.unwrap());
     assert_eq!(new.0, "pod-template-hash");
     assert_ne!(old.1, new.1);
-    assert_eq!(lab.kubectl(&["-n", "shop", "get", "pods", "-l", &format!("{}={}", new.0, new.1), "-o", "name"]).lines().count(), 2);
+    assert_eq!(
+        lab.kubectl(&["-n", "shop", "get", "pods", "-l", &format!("{}={}", new.0, new.1), "-o", "name"]).lines().count(),
+        2
+    );
 
     // shift: two old pods go
     lab.apply(&checkout("3333cccc", "shop/checkout:2", 10, Some((0, 2))));
     settle(&lab, &observer, "3333cccc", [10, 10, 2, 2, 10]);
-    // rollback: ten old ones again
+    assert!(watcher.least_ready_since("checkout", serving) >= 10, "{:?}", watcher.ready_endpoints("checkout"));
+    // rollback: ten old ones again; on the way there Kubernetes' default maxUnavailable of 25 % is the user's own word
     lab.apply(&checkout("4444dddd", "shop/checkout:1", 10, None));
     let back = settle(&lab, &observer, "4444dddd", [10, 10, 10, 10, 10]);
     assert_eq!(back.workload.unwrap().revision_label.unwrap(), old);
-    assert!(watcher.least_ready_since("checkout", serving) >= 10, "{:?}", watcher.ready_endpoints("checkout"));
+    assert!(watcher.least_ready_since("checkout", serving) >= 8, "{:?}", watcher.ready_endpoints("checkout"));
     let pods = watcher.pods(&format!("checkout-{}", new.1));
     assert_eq!(pods.iter().map(|(_, pods)| *pods).max(), Some(2), "{pods:?}");
     assert!(watcher.changes().iter().any(|change| change.kind == "Deployment" && !change.deleted));
@@ -173,7 +177,8 @@ fn prometheus_answers() {
     gauges.set("queue_length{app=\"cart\"}", 4.0);
     gauges.grow("requests_total{app=\"checkout\"}", 100.0);
     let source = Prometheus::new(PrometheusOptions::new("lab", lab.var("LAB_PROMETHEUS"))).unwrap();
-    let ask = |query: &str| source.query(query, now()).map(|found| found.into_iter().map(|sample| sample.value).collect::<Vec<_>>());
+    let ask =
+        |query: &str| source.query(query, now()).map(|found| found.into_iter().map(|sample| sample.value).collect::<Vec<_>>());
     lab.wait("a scraped gauge", LONG, || match ask("queue_length{app=\"checkout\"}") {
         Ok(found) if found == [3.5] => Ok(()),
         other => Err(format!("{other:?}")),
@@ -205,7 +210,11 @@ fn prometheus_answers() {
         step: 1,
         window: 300,
     };
-    for template in [r#"odd{path="{{ workload }}"}"#, "odd{path='{{ workload }}'}", r#"last_over_time(odd{path="{{ workload }}"}[{{ window }}])"#] {
+    for template in [
+        r#"odd{path="{{ workload }}"}"#,
+        "odd{path='{{ workload }}'}",
+        r#"last_over_time(odd{path="{{ workload }}"}[{{ window }}])"#,
+    ] {
         let query = windlass::metrics::template::render(template, &odd).unwrap();
         lab.wait(&query, LONG, || match ask(&query) {
             Ok(found) if found == [1.0] => Ok(()),
@@ -227,7 +236,8 @@ fn flux_applies_a_branch_of_gitea() {
     };
     let repository = Repository::create(&lab, "live");
     let observer = observer(&lab);
-    let first = repository.push("deploy", &[("shop/checkout.yaml", Some(&checkout("1111aaaa", "shop/checkout:1", 3, None)))], "first");
+    let first =
+        repository.push("deploy", &[("shop/checkout.yaml", Some(&checkout("1111aaaa", "shop/checkout:1", 3, None)))], "first");
     repository.push("main", &[("README.md", Some("the source\n"))], "another branch, without the manifests");
     assert_eq!(repository.full_name, "windlass/live");
     flux::apply_branch(&lab, "shop", &repository, "deploy", "shop", None);
@@ -235,7 +245,8 @@ fn flux_applies_a_branch_of_gitea() {
     settle(&lab, &observer, "1111aaaa", [3, 3, 3, 3, 3]);
     let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\n";
     let manifests = checkout("2222bbbb", "shop/checkout:2", 3, Some((1, 0)));
-    let second = repository.push("deploy", &[("shop/checkout.yaml", Some(&manifests)), ("shop/settings.yaml", Some(config))], "second");
+    let second =
+        repository.push("deploy", &[("shop/checkout.yaml", Some(&manifests)), ("shop/settings.yaml", Some(config))], "second");
     flux::wait_applied(&lab, "shop", &second, LONG);
     settle(&lab, &observer, "2222bbbb", [3, 4, 1, 1, 4]);
     assert!(lab.get("shop", "configmap", "settings").is_some());
@@ -244,4 +255,22 @@ fn flux_applies_a_branch_of_gitea() {
     assert!(lab.get("shop", "configmap", "settings").is_none(), "what is gone from Git is pruned");
     assert!(lab.env().contains_key("LAB_GITEA_ALICE"));
     assert!(!repository.git(&["config", "--list", "--local"]).contains(&repository.token), "no token in the clone");
+}
+
+#[test]
+fn argo_cd_applies_a_branch_of_gitea() {
+    let Some(lab) = Lab::up(&["argo", "gitea"]) else {
+        return;
+    };
+    let repository = Repository::create(&lab, "live");
+    let observer = observer(&lab);
+    let first =
+        repository.push("deploy", &[("shop/checkout.yaml", Some(&checkout("1111aaaa", "shop/checkout:1", 3, None)))], "first");
+    argo::apply_branch(&lab, "shop", &repository, "deploy", "shop", "shop");
+    argo::wait_applied(&lab, "shop", &first, LONG);
+    settle(&lab, &observer, "1111aaaa", [3, 3, 3, 3, 3]);
+    let manifests = checkout("2222bbbb", "shop/checkout:2", 3, Some((1, 0)));
+    let second = repository.push("deploy", &[("shop/checkout.yaml", Some(&manifests))], "second");
+    argo::wait_applied(&lab, "shop", &second, LONG);
+    settle(&lab, &observer, "2222bbbb", [3, 4, 1, 1, 4]);
 }

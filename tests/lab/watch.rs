@@ -51,7 +51,13 @@ impl Watcher {
                     let object = event["object"].take();
                     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                     let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
-                    seen.lock().unwrap().push(Change { at: start.elapsed(), kind, name, deleted: event["type"] == "DELETED", object });
+                    seen.lock().unwrap().push(Change {
+                        at: start.elapsed(),
+                        kind,
+                        name,
+                        deleted: event["type"] == "DELETED",
+                        object,
+                    });
                 }
             });
             (child, reader)
@@ -94,7 +100,9 @@ impl Watcher {
     /// Pods of a ReplicaSet after each of its changes.
     pub(crate) fn pods(&self, replica_set: &str) -> Vec<(Duration, u64)> {
         let changes = self.changes().into_iter().filter(|change| change.kind == "ReplicaSet" && change.name == replica_set);
-        changes.map(|change| (change.at, if change.deleted { 0 } else { change.object["status"]["replicas"].as_u64().unwrap_or(0) })).collect()
+        changes
+            .map(|change| (change.at, if change.deleted { 0 } else { change.object["status"]["replicas"].as_u64().unwrap_or(0) }))
+            .collect()
     }
 }
 

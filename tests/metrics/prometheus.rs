@@ -18,7 +18,8 @@ fn ask_with(options: PrometheusOptions) -> Result<Vec<Sample>, MetricsError> {
     let shown_options = format!("{options:?}");
     let source = Prometheus::new(options)?;
     let answer = source.query("up{a=\"b & c\"}", 1_700_000_000);
-    let shown = format!("{answer:?} {source:?} {shown_options} {}", answer.as_ref().err().map(ToString::to_string).unwrap_or_default());
+    let shown =
+        format!("{answer:?} {source:?} {shown_options} {}", answer.as_ref().err().map(ToString::to_string).unwrap_or_default());
     assert!(!shown.contains(CANARY), "{shown}");
     assert!(!answer.as_ref().is_err_and(|error| format!("{error} {error:?}").contains("127.0.0.1")), "{shown}");
     answer
@@ -65,7 +66,11 @@ fn a_vector_gives_all_its_samples() {
     assert_eq!(request.header("authorization"), Some(format!("Bearer {CANARY}").as_str()));
     assert_eq!(request.header("x-scope-orgid"), Some("shop"));
     assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
-    assert!(request.body.contains("query=up%7Ba%3D%22b%20%26%20c%22%7D") || request.body.contains("query=up%7Ba%3D%22b+%26+c%22%7D"), "{}", request.body);
+    assert!(
+        request.body.contains("query=up%7Ba%3D%22b%20%26%20c%22%7D") || request.body.contains("query=up%7Ba%3D%22b+%26+c%22%7D"),
+        "{}",
+        request.body
+    );
     assert!(request.body.contains("time=1700000000&timeout=2000ms"), "{}", request.body);
 }
 
@@ -86,9 +91,8 @@ fn scalars_and_empty_vectors() {
 
 #[test]
 fn what_is_no_number_is_kept_for_the_judge() {
-    let found = values(&success(
-        r#"{"resultType":"vector","result":[{"value":[1,"NaN"]},{"value":[1,"+Inf"]},{"value":[1,"-Inf"]}]}"#,
-    ));
+    let found =
+        values(&success(r#"{"resultType":"vector","result":[{"value":[1,"NaN"]},{"value":[1,"+Inf"]},{"value":[1,"-Inf"]}]}"#));
     assert!(found[0].is_nan());
     assert_eq!(found[1..], [f64::INFINITY, f64::NEG_INFINITY]);
 }
@@ -108,13 +112,15 @@ fn a_part_of_the_data_is_no_answer() {
     let data = r#""data":{"resultType":"scalar","result":[1,"1"]}"#;
     let partial = Server::fixed("200 OK", format!(r#"{{"status":"success","isPartial":true,{data}}}"#));
     assert!(refused(&partial).contains("part of the data"));
-    let warned = Server::fixed("200 OK", format!(r#"{{"status":"success","warnings":["store http://10.0.0.1:9 is down"],{data}}}"#));
+    let warned =
+        Server::fixed("200 OK", format!(r#"{{"status":"success","warnings":["store http://10.0.0.1:9 is down"],{data}}}"#));
     assert_eq!(refused(&warned), "the answer may be incomplete, it carries the warning: store <address> is down");
 }
 
 #[test]
 fn prometheus_own_errors_are_passed_on() {
-    let body = r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:3: parse error\nunexpected <EOF>"}"#;
+    let body =
+        r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:3: parse error\nunexpected <EOF>"}"#;
     let text = "bad_data: invalid parameter \"query\": 1:3: parse error unexpected <EOF>";
     assert_eq!(refused(&Server::fixed("400 Bad Request", body)), text);
     assert_eq!(refused(&Server::fixed("200 OK", body)), text);
@@ -128,8 +134,18 @@ fn prometheus_own_errors_are_passed_on() {
 #[test]
 fn an_echo_of_the_credentials_is_not_passed_on() {
     let server = Server::start(|request, stream| {
-        let told = format!("{} at http://{} ({})", request.header("authorization").unwrap(), request.header("host").unwrap(), request.path());
-        respond(stream, "400 Bad Request", &[], format!(r#"{{"status":"error","errorType":"bad_data","error":"{told}"}}"#).as_bytes());
+        let told = format!(
+            "{} at http://{} ({})",
+            request.header("authorization").unwrap(),
+            request.header("host").unwrap(),
+            request.path()
+        );
+        respond(
+            stream,
+            "400 Bad Request",
+            &[],
+            format!(r#"{{"status":"error","errorType":"bad_data","error":"{told}"}}"#).as_bytes(),
+        );
     });
     assert_eq!(refused(&server), "bad_data: Bearer *** at <address> (***/api/v1/query)");
 }
@@ -162,11 +178,17 @@ fn broken_answers_are_refused() {
     assert!(refused(&Server::fixed("200 OK", "{\"status\":\"succ")).contains("ends too early"));
     assert!(refused(&Server::fixed("200 OK", [0xff, 0xfe, 0x00].as_slice())).contains("is not JSON"));
     // deep nesting, where the content is skipped and where it is read
-    for data in ["[".repeat(1_000_000), format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":{}"#, "[".repeat(1_000_000))] {
+    for data in [
+        "[".repeat(1_000_000),
+        format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":{}"#, "[".repeat(1_000_000)),
+    ] {
         let cause = refused(&Server::fixed("200 OK", data));
         assert!(cause.contains("the answer"), "{cause}");
     }
-    assert_eq!(unreachable(&Server::start(|_, stream| drop(stream.write_all(b"SSH-2.0-OpenSSH\r\n\r\n")))), "the answer is not HTTP");
+    assert_eq!(
+        unreachable(&Server::start(|_, stream| drop(stream.write_all(b"SSH-2.0-OpenSSH\r\n\r\n")))),
+        "the answer is not HTTP"
+    );
     // fewer bytes than announced
     let short = Server::start(|_, stream| drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"status\"")));
     let _ = unreachable(&short);

@@ -88,7 +88,9 @@ fn broken_templates_are_errors() {
     assert!(matches!(check("a\n{{ namespace"), Err(TemplateError::Unclosed { line: 2, open: "{{" })));
     assert!(matches!(check("{% if step"), Err(TemplateError::Unclosed { .. })));
     assert!(matches!(check("{# "), Err(TemplateError::Unclosed { .. })));
-    for template in ["{% if step %}1", "{% endif %}", "{% if %}1{% endif %}", "{% if step == %}1{% endif %}", "{% if (((step %}1{% endif %}"] {
+    for template in
+        ["{% if step %}1", "{% endif %}", "{% if %}1{% endif %}", "{% if step == %}1{% endif %}", "{% if (((step %}1{% endif %}"]
+    {
         assert!(matches!(check(template), Err(TemplateError::Syntax { .. })), "{template}: {:?}", check(template));
     }
     assert!(matches!(check("up\u{1}"), Err(TemplateError::Control { line: 1 })));

@@ -29,7 +29,11 @@ impl World {
                 "spec": {"replicas": 10, "selector": {"matchLabels": {"app": "checkout"}}, "template": template("v2", None)},
                 "status": {"observedGeneration": 7, "replicas": 12, "updatedReplicas": 2, "readyReplicas": 12},
             }),
-            sets: vec![set("u-1", "3", "v1", "old5", [10, 10, 10]), set("u-1", "4", "v2", "new9", [2, 2, 0]), set("u-2", "4", "v2", "alien", [5, 5, 5])],
+            sets: vec![
+                set("u-1", "3", "v1", "old5", [10, 10, 10]),
+                set("u-1", "4", "v2", "new9", [2, 2, 0]),
+                set("u-2", "4", "v2", "alien", [5, 5, 5]),
+            ],
         }
     }
 
@@ -165,7 +169,10 @@ fn another_commit_is_not_applied_but_counted() {
 
     let mut world = World::held();
     world.deployment["metadata"]["annotations"][COMMIT_TREE] = json!("<script>alert(1)</script>");
-    assert_eq!(world.look().missing.unwrap(), "the live Deployment carries commit-tree of another form, not 9876fedc: not applied yet");
+    assert_eq!(
+        world.look().missing.unwrap(),
+        "the live Deployment carries commit-tree of another form, not 9876fedc: not applied yet"
+    );
 
     let mut world = World::held();
     world.deployment["metadata"]["annotations"].as_object_mut().unwrap().remove(COMMIT_TREE);
@@ -223,7 +230,8 @@ fn defaults_and_nonsense_numbers() {
 
 #[test]
 fn a_deployment_that_is_not_there() {
-    let server = Server::start(|request, stream| respond(stream, "404 Not Found", &[], not_found(request.path()).to_string().as_bytes()));
+    let server =
+        Server::start(|request, stream| respond(stream, "404 Not Found", &[], not_found(request.path()).to_string().as_bytes()));
     let sighting = observe(&server).unwrap();
     assert!(!sighting.applied && sighting.workload.is_none());
     assert_eq!(sighting.missing.unwrap(), "Deployment shop/checkout does not exist: not applied yet, or applied elsewhere");
@@ -237,9 +245,16 @@ fn rights_are_refusals_with_a_hint() {
     let status = |code: u16, reason: &str, message: &str| {
         json!({"kind": "Status", "status": "Failure", "message": message, "reason": reason, "code": code}).to_string()
     };
-    let forbidden = status(403, "Forbidden", "deployments.apps \"checkout\" is forbidden: User \"reader\" cannot get resource");
+    let forbidden = status(
+        403,
+        "Forbidden",
+        "deployments.apps \"checkout\" is forbidden: User \"alice@example.com\" (of https://u:p@host) cannot get resource",
+    );
     let (cause, hint) = refused(observe(&Server::fixed("403 Forbidden", forbidden)));
-    assert!(cause.contains("(403)") && cause.contains("cannot get resource"), "{cause}");
+    assert!(
+        cause.contains("(403)") && cause.ends_with("User \"alice@example.com\" (of <address> cannot get resource"),
+        "{cause}"
+    );
     assert_eq!(hint, "grant in namespace shop: verb get on deployments and verb list on replicasets of API group apps");
     let (cause, hint) = refused(observe(&Server::fixed("401 Unauthorized", status(401, "Unauthorized", "Unauthorized"))));
     assert!(cause.contains("(401)") && hint.contains("renew"), "{cause}");
@@ -303,6 +318,14 @@ fn the_default_namespace_is_taken_where_the_target_has_none() {
     assert!(observer.observe(&Target { namespace: String::new(), ..target() }).unwrap().applied);
     let other = observer.observe(&Target { namespace: "other".to_owned(), ..target() }).unwrap();
     assert!(!other.applied, "the target's own namespace wins");
+}
+
+/// One observer and one source may serve all apps.
+#[test]
+fn they_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<KubernetesObserver>();
+    shared::<windlass::metrics::Prometheus>();
 }
 
 /// The service calls observers from a runtime's threads.

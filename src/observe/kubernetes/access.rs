@@ -1,7 +1,5 @@
 //! From options to a client.
 
-use std::time::Duration;
-
 use kube::config::{Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
@@ -11,11 +9,9 @@ use crate::observe::ObserveError;
 /// Must be called inside a runtime, on which the client then lives.
 pub(super) fn client(options: &KubernetesOptions) -> Result<Client, ObserveError> {
     let mut config = config(options)?;
-    // One look is bounded as a whole; the engine looks again by itself.
+    // One look is bounded as a whole, and the engine looks again by itself.
     config.default_retry = false;
-    config.connect_timeout = Some(options.timeout.min(Duration::from_secs(10)));
-    config.read_timeout = Some(options.timeout);
-    config.write_timeout = Some(options.timeout);
+    (config.connect_timeout, config.read_timeout, config.write_timeout) = (None, None, None);
     Client::try_from(config).map_err(|error| {
         refused(
             format!("the kubeconfig cannot be used: {}", failure::innermost(&error)),

@@ -45,7 +45,11 @@ fn missing(deployment: &Deployment, newest: Option<&ReplicaSet>, mark: &str) -> 
     match annotation(meta, COMMIT_TREE) {
         Some(live) if live == mark => {}
         Some(live) => {
-            return Some(format!("the live Deployment carries commit-tree {}, not {}: not applied yet", short(live), short(mark)));
+            return Some(format!(
+                "the live Deployment carries commit-tree {}, not {}: not applied yet",
+                short(live),
+                short(mark)
+            ));
         }
         None => return Some(format!("the live Deployment carries no commit-tree: {} is not applied yet", short(mark))),
     }

@@ -62,13 +62,11 @@ pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     plain(&error.to_string())
 }
 
-/// One short line; words with an address in them are left out, since it may carry credentials.
+/// One short line. Addresses and whatever looks like credentials before a host are left out; a plain `alice@example.com` is a user's name.
 fn plain(text: &str) -> String {
+    let hidden = |word: &str| word.contains("://") || word.split_once('@').is_some_and(|(before, _)| before.contains(':'));
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let line = words
-        .map(|word| if word.contains("://") || word.contains('@') { "<address>" } else { word })
-        .collect::<Vec<_>>()
-        .join(" ");
+    let line = words.map(|word| if hidden(word) { "<address>" } else { word }).collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MAX_TEXT) {
         None => line,
         Some((end, _)) => format!("{}…", &line[..end]),

@@ -1,0 +1,35 @@
+//! Argo CD, set to apply a branch.
+
+use std::time::Duration;
+
+use super::repository::Repository;
+use super::servers::Lab;
+
+/// An Application named `name`: automated, prune, self-heal, and a retry that takes a newer commit instead of holding on to the old one.
+/// `path` is relative to the branch's root; objects that name no namespace go to `namespace`.
+pub(crate) fn apply_branch(lab: &Lab, name: &str, repository: &Repository, branch: &str, path: &str, namespace: &str) {
+    let (argo, url) = (lab.var("LAB_ARGO_NAMESPACE"), &repository.url);
+    lab.apply(&format!(
+        "apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {{name: {name}, namespace: {argo}}}
+spec:
+  project: default
+  source: {{repoURL: {url}, targetRevision: {branch}, path: {path}}}
+  destination: {{server: \"https://kubernetes.default.svc\", namespace: {namespace}}}
+  syncPolicy:
+    automated: {{prune: true, selfHeal: true}}
+    retry: {{limit: 5, refresh: true, backoff: {{duration: 1s, maxDuration: 5s}}}}
+"
+    ));
+}
+
+/// Waits until Argo CD has compared with a commit and found the cluster to be that.
+pub(crate) fn wait_applied(lab: &Lab, name: &str, commit: &str, longest: Duration) {
+    lab.wait(&format!("applying {commit} by Argo CD"), longest, || {
+        let status = lab.get(lab.var("LAB_ARGO_NAMESPACE"), "application", name).unwrap_or_default()["status"].take();
+        let synced = status["sync"]["revision"] == commit && status["sync"]["status"] == "Synced";
+        let running = status["operationState"]["phase"] == "Running";
+        if synced && !running { Ok(()) } else { Err(format!("{} {}", status["sync"], status["conditions"])) }
+    });
+}
