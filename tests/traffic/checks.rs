@@ -51,6 +51,32 @@ fn everything_that_is_missing_is_found_at_once() {
 }
 
 #[test]
+fn one_route_for_two_services_is_fine_and_twice_for_one_is_not() {
+    let other = SERVICE.replace("name: echo,", "name: other,");
+    let route = ROUTE.replace("[{name: echo, port: 80}]", "[{name: echo, port: 80}, {name: other, port: 80}]");
+    let objects = set(&[SERVICE, &other, &route]);
+    let for_other = TrafficRouting { service: "other".to_owned(), ..by_gateway() };
+    assert_eq!(found(&objects, &rollout(vec![by_gateway(), for_other.clone()], vec![step(Some(20), &[])])), []);
+    let mut routed = objects.clone();
+    for routing in [by_gateway(), for_other] {
+        windlass::render::traffic::route(&mut routed, &routing, &weight(20)).unwrap();
+    }
+    same(
+        &got(&routed, "HTTPRoute", "echo")["spec"]["rules"][0]["backendRefs"],
+        "
+- {name: echo, port: 80, weight: 40}
+- {name: other, port: 80, weight: 40}
+- {name: echo-canary, port: 80, weight: 10}
+- {name: other-canary, port: 80, weight: 10}
+",
+    );
+    assert_eq!(
+        found(&objects, &rollout(vec![by_gateway(), by_gateway()], Vec::new())),
+        list(&[(None, "HTTPRoute `echo`: two `trafficRoutings` name it for the same Service; remove one")])
+    );
+}
+
+#[test]
 fn a_route_to_somewhere_else_is_found() {
     let ingress = INGRESS.replace("name: echo, port", "name: other, port");
     let route = ROUTE.replace("name: echo, port", "name: other, port");

@@ -7,17 +7,16 @@
 mod describe;
 mod gateway;
 mod nginx;
+mod provider;
 mod services;
 
 use crate::api::{HeaderModifier, HttpMatch, Rollout, Step, TrafficRouting};
 use crate::manifest::{Object, ObjectSet};
 use crate::render::{RenderError, Routes, Selector};
+use provider::{Provider, providers};
 
 pub use describe::describe;
 pub use services::canary_service;
-
-/// What `trafficRoutings` can name today; the answer to everything else lists it.
-const SUPPORTED: &str = "`ingress` with classType `nginx`, and `gateway` (HTTPRoute)";
 
 /// Narrows the stable Service of `routing` to the pods with `selector`. Nothing to do where the routing keeps to the
 /// stable Service alone (`disableGenerateCanaryService`).
@@ -48,7 +47,6 @@ pub fn route(objects: &mut ObjectSet, routing: &TrafficRouting, routes: &Routes)
     let Some(split) = Split::of(routes, routing)? else { return Ok(()) };
     let mut changed = Vec::new();
     for provider in providers(routing).map_err(first)? {
-        provider.find(objects, &routing.service).map_err(first)?;
         changed.push((provider, provider.split(objects, &split).map_err(first)?));
     }
     for (provider, object) in changed {
@@ -67,16 +65,14 @@ pub fn route(objects: &mut ObjectSet, routing: &TrafficRouting, routes: &Routes)
 /// step that asks for what its provider cannot express. One entry each, with the step's index (0-based) where it is about a step.
 pub fn check(objects: &ObjectSet, rollout: &Rollout) -> Vec<(Option<usize>, RenderError)> {
     let mut found = Vec::new();
-    let mut ingresses: Vec<&str> = Vec::new();
+    let mut named: Vec<(Provider, &str)> = Vec::new();
     for routing in &rollout.routings {
         let whole = check_routing(objects, routing);
         let sound = whole.is_empty();
         found.extend(whole.into_iter().map(|error| (None, error)));
-        if let Some(ingress) = &routing.ingress {
-            if ingresses.contains(&ingress.name.as_str()) {
-                found.push((None, nginx::twice(&ingress.name)));
-            }
-            ingresses.push(&ingress.name);
+        for provider in providers(routing).unwrap_or_default() {
+            found.extend(provider.again(&routing.service, &named).map(|error| (None, error)));
+            named.push((provider, &routing.service));
         }
         if sound {
             found.extend(check_steps(objects, routing, &rollout.steps));
@@ -173,72 +169,6 @@ impl<'a> Split<'a> {
             modifier: request_header_modifier.as_ref(),
         }))
     }
-}
-
-/// One place where a routing's requests are divided.
-#[derive(Debug, Clone, Copy)]
-enum Provider<'a> {
-    /// An Ingress of class nginx, by name.
-    Nginx(&'a str),
-    /// A Gateway API HTTPRoute, by name.
-    HttpRoute(&'a str),
-}
-
-impl Provider<'_> {
-    /// Whether the object is there and sends requests to the stable Service.
-    fn find(self, objects: &ObjectSet, service: &str) -> Result<(), Vec<RenderError>> {
-        let service = services::stable(objects, service).map_err(|error| vec![error])?;
-        let found = match self {
-            Self::Nginx(name) => nginx::find(objects, name, service).map(|_| ()),
-            Self::HttpRoute(name) => gateway::find(objects, name, service).map(|_| ()),
-        };
-        found.map_err(|error| vec![error])
-    }
-
-    /// The object that this step adds or changes; `None` where nothing is to be done.
-    fn split(self, objects: &ObjectSet, split: &Split) -> Result<Option<Object>, Vec<RenderError>> {
-        let service = services::stable(objects, split.stable).map_err(|error| vec![error])?;
-        match self {
-            Self::Nginx(name) => nginx::split(objects, name, service, split),
-            Self::HttpRoute(name) => gateway::split(objects, name, service, split).map(Some),
-        }
-    }
-}
-
-/// The providers of a routing, in Kruise's order; or everything in it that none of ours can do.
-fn providers(routing: &TrafficRouting) -> Result<Vec<Provider<'_>>, Vec<RenderError>> {
-    let mut found = Vec::new();
-    let mut errors: Vec<RenderError> = routing
-        .custom
-        .iter()
-        .map(|custom| RenderError::Unusable {
-            what: custom.kind.clone(),
-            name: custom.name.clone(),
-            cause: format!("`customNetworkRefs` are not supported yet; supported are {SUPPORTED}"),
-        })
-        .collect();
-    if let Some(ingress) = &routing.ingress {
-        if ingress.class_type == nginx::CLASS || ingress.class_type.is_empty() {
-            found.push(Provider::Nginx(&ingress.name));
-        } else {
-            errors.push(RenderError::Unusable {
-                what: "Ingress".to_owned(),
-                name: ingress.name.clone(),
-                cause: format!("classType `{}` is not supported yet; supported are {SUPPORTED}", ingress.class_type),
-            });
-        }
-    }
-    if let Some(gateway) = &routing.gateway {
-        found.push(Provider::HttpRoute(&gateway.http_route_name));
-    }
-    if found.is_empty() && errors.is_empty() {
-        errors.push(RenderError::Unusable {
-            what: "Service".to_owned(),
-            name: routing.service.clone(),
-            cause: format!("its `trafficRoutings` entry names no route; supported are {SUPPORTED}"),
-        });
-    }
-    if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 
 /// The only object of this group, kind and name.

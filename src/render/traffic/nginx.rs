@@ -21,15 +21,6 @@ pub(super) const COOKIE: &str = "canary-by-cookie";
 const GROUP: &str = "networking.k8s.io";
 const PREFIX: &str = "nginx.ingress.kubernetes.io/canary";
 
-pub(super) fn twice(name: &str) -> RenderError {
-    RenderError::Unusable {
-        what: "Ingress".to_owned(),
-        name: name.to_owned(),
-        cause: "two `trafficRoutings` name it, and it can have only one canary Ingress; give each Service an Ingress of its own"
-            .to_owned(),
-    }
-}
-
 /// The Ingress, which must send requests to `service`.
 pub(super) fn find<'a>(objects: &'a ObjectSet, name: &str, service: &Object) -> Result<&'a Object, RenderError> {
     let ingress = only(objects, GROUP, "Ingress", name)?;

@@ -19,7 +19,7 @@ pub fn canary_service(routing: &TrafficRouting) -> String {
     if routing.disable_generate_canary_service { routing.service.clone() } else { canary_name(&routing.service) }
 }
 
-fn canary_name(service: &str) -> String {
+pub(super) fn canary_name(service: &str) -> String {
     format!("{service}-canary")
 }
 

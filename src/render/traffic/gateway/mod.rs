@@ -11,6 +11,7 @@ mod weights;
 
 use serde_json::{Map, Value, json};
 
+use super::services::canary_name;
 use super::{Split, only, unusable};
 use crate::manifest::{Object, ObjectSet};
 use crate::render::RenderError;
@@ -24,7 +25,7 @@ pub(super) fn find<'a>(objects: &'a ObjectSet, name: &str, service: &Object) -> 
     if !rules(route).iter().any(|rule| target.serves(rule)) {
         return Err(unusable(route, format!("no rule of it sends requests to Service `{}`", service.name())));
     }
-    let canary = format!("{}-canary", service.name());
+    let canary = canary_name(service.name());
     if rules(route).iter().flat_map(refs).any(|reference| target.is_service(reference, &canary)) {
         return Err(unusable(route, format!("it already sends requests to `{canary}`, which Windlass needs for the canary")));
     }
