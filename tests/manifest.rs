@@ -184,14 +184,123 @@ fn big_values_within_the_limits_are_read() {
 }
 
 const NASTY: &[&str] = &[
-    "", " ", "no", "No", "y", "n", "on", "off", "true", "null", "Null", "~", "1_000", "0644", "08", "=", "<<", "1e3", "1.0",
-    ".5", "0x1F", "0b1", "0o17", "+1", "-1", "-", "--", "---", "--- a", "...", "-a", "- a", "? a", ": a", "a: b", "a:", "a #b",
-    "#a", "&a", "*a", "!a", "!!str a", "|", ">", "'", "\"", "'a'", "\"a\"", "%a", "@a", "`a", "{a}", "[a]", "{}", "[]", ",a",
-    "2024-01-01", "2024-01-01T00:00:00Z", "12:30:45", ".inf", "-.inf", ".nan", "nan", "inf", "-inf", "1.2.3", "100m", "1Gi", "1E",
-    "a\nb", "a\nb\n", "a\nb\n\n", "\na", "\n", "\n\n", " a\nb", "a \nb ", "a\n  b\n", "a\n\tb\n", "\ta", "a\t", "a\tb", "a ", " a",
-    "a\n ", "a\n \n", "a\n  \nb", "a\r\nb", "\r", "\0", "\u{1b}[31m", "\u{7f}", "\u{85}", "\u{a0}", "\u{2028}", "a\u{2029}b",
-    "\u{feff}", "\u{202e}abc", "\u{200b}", "é", "日本", "😀", "\u{fffe}", "\u{10ffff}", "\\", "\\n", "a\\b", "$(X)", "/bin/sh",
-    "#!/bin/sh\nset -e\n\necho \"$1\" # x\n", "---\na: b\n", "a\n---\nb\n", "a\n...\n", "a\n# b\n", "- a\n- b\n", "a: |\n  b\n", "%YAML 1.2\n",
+    "",
+    " ",
+    "no",
+    "No",
+    "y",
+    "n",
+    "on",
+    "off",
+    "true",
+    "null",
+    "Null",
+    "~",
+    "1_000",
+    "0644",
+    "08",
+    "=",
+    "<<",
+    "1e3",
+    "1.0",
+    ".5",
+    "0x1F",
+    "0b1",
+    "0o17",
+    "+1",
+    "-1",
+    "-",
+    "--",
+    "---",
+    "--- a",
+    "...",
+    "-a",
+    "- a",
+    "? a",
+    ": a",
+    "a: b",
+    "a:",
+    "a #b",
+    "#a",
+    "&a",
+    "*a",
+    "!a",
+    "!!str a",
+    "|",
+    ">",
+    "'",
+    "\"",
+    "'a'",
+    "\"a\"",
+    "%a",
+    "@a",
+    "`a",
+    "{a}",
+    "[a]",
+    "{}",
+    "[]",
+    ",a",
+    "2024-01-01",
+    "2024-01-01T00:00:00Z",
+    "12:30:45",
+    ".inf",
+    "-.inf",
+    ".nan",
+    "nan",
+    "inf",
+    "-inf",
+    "1.2.3",
+    "100m",
+    "1Gi",
+    "1E",
+    "a\nb",
+    "a\nb\n",
+    "a\nb\n\n",
+    "\na",
+    "\n",
+    "\n\n",
+    " a\nb",
+    "a \nb ",
+    "a\n  b\n",
+    "a\n\tb\n",
+    "\ta",
+    "a\t",
+    "a\tb",
+    "a ",
+    " a",
+    "a\n ",
+    "a\n \n",
+    "a\n  \nb",
+    "a\r\nb",
+    "\r",
+    "\0",
+    "\u{1b}[31m",
+    "\u{7f}",
+    "\u{85}",
+    "\u{a0}",
+    "\u{2028}",
+    "a\u{2029}b",
+    "\u{feff}",
+    "\u{202e}abc",
+    "\u{200b}",
+    "é",
+    "日本",
+    "😀",
+    "\u{fffe}",
+    "\u{10ffff}",
+    "\\",
+    "\\n",
+    "a\\b",
+    "$(X)",
+    "/bin/sh",
+    "#!/bin/sh\nset -e\n\necho \"$1\" # x\n",
+    "---\na: b\n",
+    "a\n---\nb\n",
+    "a\n...\n",
+    "a\n# b\n",
+    "- a\n- b\n",
+    "a: |\n  b\n",
+    "%YAML 1.2\n",
 ];
 
 /// Writes and reads; also that nothing of the form is left to taste.
@@ -205,7 +314,9 @@ fn round_trip(object: &Object) {
 #[test]
 fn nasty_texts_survive_as_values_as_keys_and_in_lists() {
     for text in NASTY {
-        round_trip(&with_data(json!({ "a": text, "b": {(*text): text}, "c": [text, [text, {"k": text}], {"k": text, (*text): 1}] })));
+        round_trip(&with_data(
+            json!({ "a": text, "b": {(*text): text}, "c": [text, [text, {"k": text}], {"k": text, (*text): 1}] }),
+        ));
     }
     let all: Map<String, Value> = NASTY.iter().map(|text| ((*text).to_owned(), json!(text))).collect();
     round_trip(&with_data(Value::Object(all)));
@@ -217,7 +328,8 @@ fn nasty_texts_survive_as_values_as_keys_and_in_lists() {
 
 #[test]
 fn numbers_keep_value_and_kind() {
-    let numbers = json!([0, -1, 1.0, -0.0, 0.1, 1e20, 1e-7, 1.5e300, 5e-324, i64::MIN, u64::MAX, 1e16, 123_456_789.125, f64::MAX]);
+    let numbers =
+        json!([0, -1, 1.0, -0.0, 0.1, 1e20, 1e-7, 1.5e300, 5e-324, i64::MIN, u64::MAX, 1e16, 123_456_789.125, f64::MAX]);
     let object = with_data(json!({ "n": numbers }));
     round_trip(&object);
     let text = manifest::write(&object);
@@ -328,15 +440,22 @@ fn views_of_a_workload() {
     let mut object = deployment();
     assert_eq!(manifest::replicas(&object), Some(3));
     let images = manifest::images(&object);
-    assert_eq!(images, [("init", "i:1"), ("app", "web:1"), ("proxy", "p:1")].map(|(name, image)| (name.to_owned(), image.to_owned())));
+    assert_eq!(
+        images,
+        [("init", "i:1"), ("app", "web:1"), ("proxy", "p:1")].map(|(name, image)| (name.to_owned(), image.to_owned()))
+    );
     assert_eq!(manifest::pod_template(&object), object.get("/spec/template"));
-    for (value, expected) in [(json!(1e1), Some(10)), (json!(-1), None), (json!(1.5), None), (json!("3"), None), (json!(1e12), None)] {
+    for (value, expected) in
+        [(json!(1e1), Some(10)), (json!(-1), None), (json!(1.5), None), (json!("3"), None), (json!(1e12), None)]
+    {
         object.set(&["spec", "replicas"], value.clone());
         assert_eq!(manifest::replicas(&object), expected, "{value}");
     }
     object.remove(&["spec", "replicas"]);
     assert_eq!(manifest::replicas(&object), None);
-    let cron = one("apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: x}\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{name: a, image: b}]}}}}}\n");
+    let cron = one(
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: x}\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{name: a, image: b}]}}}}}\n",
+    );
     assert_eq!(manifest::images(&cron), [("a".to_owned(), "b".to_owned())]);
     let pod = one("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: a, image: b}, {name: c}]}\n");
     assert_eq!(manifest::images(&pod), [("a".to_owned(), "b".to_owned())]);
@@ -414,9 +533,16 @@ fn stems(objects: &[Object]) -> Vec<String> {
 
 #[test]
 fn file_names_take_what_tells_objects_apart() {
-    assert_eq!(stems(&[object("apps", "Deployment", Some("a"), "web"), object("", "Service", None, "web")]), ["deployment-web", "service-web"]);
     assert_eq!(
-        stems(&[object("", "Service", None, "web"), object("serving.knative.dev", "Service", None, "web"), object("", "Pod", None, "x")]),
+        stems(&[object("apps", "Deployment", Some("a"), "web"), object("", "Service", None, "web")]),
+        ["deployment-web", "service-web"]
+    );
+    assert_eq!(
+        stems(&[
+            object("", "Service", None, "web"),
+            object("serving.knative.dev", "Service", None, "web"),
+            object("", "Pod", None, "x")
+        ]),
         ["service-core-web", "service-serving.knative.dev-web", "pod-x"]
     );
     assert_eq!(
