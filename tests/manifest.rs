@@ -146,6 +146,7 @@ fn attacks_by_content_end_in_an_error() {
         ("deep dashes", format!("{HEAD}data:\n{}", "- ".repeat(100_000)), ""),
         ("big file", format!("{HEAD}data: {{a: {}}}", "x".repeat(11 << 20)), "limit"),
         ("many keys", format!("{HEAD}data:\n{}", (0..600_000).map(|n| format!("  k{n}: v\n")).collect::<String>()), "values"),
+        ("many documents", format!("{}{HEAD}", "---\n".repeat(30_000)), "documents"),
         ("duplicate key", format!("{HEAD}data: {{a: 1, \"a\": 2}}"), "duplicate"),
         ("duplicate after resolving", format!("{HEAD}data: {{10: 1, 0xA: 2}}"), "duplicate"),
         ("merge cycle", format!("{HEAD}data: &d\n  <<: *d\n"), "contains it"),

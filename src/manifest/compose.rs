@@ -11,6 +11,9 @@ use super::error::Fault;
 use super::read::{Limits, Raw};
 use super::scalar;
 
+/// Documents in one file, the empty ones included.
+const MOST_DOCUMENTS: usize = 25_000;
+
 /// All documents of a text that are not empty.
 pub(super) fn documents(text: &str, limits: &Limits) -> Result<Vec<Raw>, Fault> {
     let mut options = granit_parser::options! {
@@ -27,12 +30,20 @@ pub(super) fn documents(text: &str, limits: &Limits) -> Result<Vec<Raw>, Fault> 
         anchors: HashMap::new(),
         items: Vec::new(),
     };
-    let mut documents = Vec::new();
+    let (mut documents, mut starts) = (Vec::new(), 0);
     loop {
         let (event, mark) = composer.next()?;
         match event {
             Event::StreamEnd => return Ok(documents),
-            Event::StreamStart | Event::DocumentStart(..) => composer.anchors.clear(),
+            Event::StreamStart => {}
+            Event::DocumentStart(..) => {
+                starts += 1;
+                if starts > MOST_DOCUMENTS {
+                    let cause = format!("more than {MOST_DOCUMENTS} documents in one file");
+                    return Err(fault(mark, cause, Some("split the file")));
+                }
+                composer.anchors.clear();
+            }
             Event::DocumentEnd => {}
             event => {
                 composer.items.clear();

@@ -23,7 +23,7 @@ pub fn diff(old: Option<&Object>, new: Option<&Object>) -> Vec<FieldChange> {
         (Some(old), Some(new)) => mappings("", old.as_map(), new.as_map(), &mut changes),
         (None, None) => {}
         (old, new) => {
-            changes.push(FieldChange { path: String::new(), old: old.map(Object::to_value), new: new.map(Object::to_value) })
+            changes.push(FieldChange { path: String::new(), old: old.map(Object::to_value), new: new.map(Object::to_value) });
         }
     }
     changes

@@ -41,7 +41,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 10 << 20, depth: 100, nodes: 500_000, expanded: 100_000 }
+        Self { bytes: 10 << 20, depth: 100, nodes: 200_000, expanded: 100_000 }
     }
 }
 

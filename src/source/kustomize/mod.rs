@@ -78,7 +78,7 @@ pub(super) fn render(tree: &dyn Tree, directory: &str, options: &Options) -> Res
 /// The version that the program tells, for example `v5.8.1`.
 pub fn version(options: &Options) -> Result<String, SourceError> {
     let folder = throw_away()?;
-    let output = run(&["version".as_ref()], folder.path(), "", options)?;
+    let output = run(&["version".as_ref()], folder.path(), &Files::new(), "", options)?;
     let text = String::from_utf8_lossy(&output).trim().to_owned();
     // Before 5.0: `{kustomize/v4.5.7  2022-08-02T16:35:54Z  }`.
     let words = text.split(|character: char| character.is_whitespace() || matches!(character, '{' | '}' | '/' | ':'));
@@ -112,11 +112,11 @@ fn build(files: &Files, directory: &str, options: &Options) -> Result<String, So
         write(path, content).map_err(|error| failed(directory, format!("{path} cannot be written for it: {error}"), None))?;
     }
     let target = root.join(directory);
-    let output = run(&["build".as_ref(), target.as_os_str()], folder.path(), directory, options)?;
+    let output = run(&["build".as_ref(), target.as_os_str()], folder.path(), files, directory, options)?;
     String::from_utf8(output).map_err(|_| failed(directory, "its output is no UTF-8 text", None))
 }
 
-fn run(arguments: &[&OsStr], folder: &Path, directory: &str, options: &Options) -> Result<Vec<u8>, SourceError> {
+fn run(arguments: &[&OsStr], folder: &Path, files: &Files, directory: &str, options: &Options) -> Result<Vec<u8>, SourceError> {
     let Some(program) = program::find(&options.kustomize) else {
         let hint = "install kustomize (https://kubectl.docs.kubernetes.io/installation/kustomize), or say where it is";
         return Err(failed(directory, format!("the program `{}` is not there", options.kustomize.display()), Some(hint)));
@@ -127,6 +127,7 @@ fn run(arguments: &[&OsStr], folder: &Path, directory: &str, options: &Options) 
         // The folder's name is different each time and says nothing.
         let here = folder.join("source").display().to_string();
         let text = output.stderr.replace(&format!("{here}/"), "").replace(&here, ".");
+        let text = secrets::hide(&text, files);
         let text: String = text.chars().filter(|character| !character.is_control() || *character == '\n').take(2000).collect();
         return Err(failed(directory, if text.is_empty() { "it failed and says nothing" } else { &text }, None));
     }
@@ -134,7 +135,9 @@ fn run(arguments: &[&OsStr], folder: &Path, directory: &str, options: &Options) 
 }
 
 fn parse(directory: &str, text: &str) -> Result<Vec<manifest::Document>, SourceError> {
-    manifest::read("kustomize's output", text)
+    // All files of the source in one: its size is limited by `Limits::output` already.
+    let limits = manifest::Limits { bytes: usize::MAX, nodes: 1_000_000, ..manifest::Limits::default() };
+    manifest::read_with("kustomize's output", text, &limits)
         .map_err(|error| SourceError::Invalid { path: directory.to_owned(), text: error.to_string() })
 }
 

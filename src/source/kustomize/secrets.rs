@@ -15,12 +15,8 @@ pub(super) fn refuse_made(directory: &str, objects: &[Object], files: &Files) ->
         return Ok(());
     }
     let mut written = BTreeSet::new();
-    for (path, content) in files {
-        let Ok(text) = str::from_utf8(content) else { continue };
-        // Files that are no manifests (a script, a certificate) hold no Secret's text.
-        for raw in manifest::values(path, text).unwrap_or_default() {
-            gather(&raw.value, &mut written);
-        }
+    for value in documents(files) {
+        gather(&value, &mut written);
     }
     let made = |object: &&&Object| texts(&object.to_value()).any(|text| !written.contains(&text));
     match secrets.iter().find(made) {
@@ -34,6 +30,44 @@ pub(super) fn refuse_made(directory: &str, objects: &[Object], files: &Files) ->
             ),
         }),
     }
+}
+
+/// A message of kustomize's without what it must not show: kustomize prints whole objects, Secrets among them. Go's form
+/// of an object is cut, and known values of Secrets are hidden.
+pub(super) fn hide(message: &str, files: &Files) -> String {
+    let mut shown = String::new();
+    for (index, line) in message.lines().enumerate() {
+        if index > 0 {
+            shown.push('\n');
+        }
+        match (line.find("map["), line.rfind('}')) {
+            (Some(start), Some(end)) if start < end => {
+                shown.push_str(line.get(..start).unwrap_or_default());
+                shown.push_str("{…}");
+                shown.push_str(line.get(end + 1..).unwrap_or_default());
+            }
+            _ => shown.push_str(line),
+        }
+    }
+    let mut known = BTreeSet::new();
+    for value in documents(files) {
+        gather(&value, &mut known);
+        for generator in value.get("secretGenerator").and_then(Value::as_array).into_iter().flatten() {
+            let literals = generator.get("literals").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            known.extend(literals.filter_map(|literal| Some(("data", literal.split_once('=')?.1.to_owned()))));
+        }
+    }
+    for (_, secret) in known.iter().filter(|(_, secret)| secret.len() > 2) {
+        shown = shown.replace(secret.as_str(), "(hidden)");
+    }
+    shown
+}
+
+/// Everything that can be read as YAML. Files that are no manifests (a script, a certificate) hold no Secret.
+fn documents(files: &Files) -> impl Iterator<Item = Value> {
+    let texts = files.iter().filter_map(|(path, content)| Some((path, str::from_utf8(content).ok()?)));
+    let secret = texts.filter(|(_, text)| text.to_ascii_lowercase().contains("secret"));
+    secret.flat_map(|(path, text)| manifest::values(path, text).unwrap_or_default()).map(|raw| raw.value)
 }
 
 fn is_secret(value: &Value) -> bool {
