@@ -9,7 +9,7 @@ use super::legs;
 use super::state::{Approval, State};
 use crate::api::{Metric, Rollout};
 use crate::manifest::ObjectSet;
-use crate::render::{RenderError, Selector};
+use crate::render::{Pods, PodsPhase, RenderError, Selector};
 
 /// More commits than any release can have.
 const LIMIT: usize = 2_000;
@@ -125,7 +125,7 @@ fn ground(rollout: &Rollout, state: &State, stable: Option<&ObjectSet>, candidat
     let objects = candidate.or(stable);
     let Some(Ok(ground)) = objects.map(|objects| legs::Ground::of(rollout, objects)) else { return (0, 0) };
     let updated = match state.shape.pods {
-        crate::render::Pods::Stable => ground.size,
+        Pods::Stable | Pods::Returning { .. } => ground.size,
         pods => legs::updated(pods, ground.size),
     };
     (ground.size, updated)
@@ -135,11 +135,9 @@ fn ground(rollout: &Rollout, state: &State, stable: Option<&ObjectSet>, candidat
 fn pods(rollout: &Rollout, state: &State, stable: Option<&ObjectSet>, candidate: Option<&ObjectSet>) -> (u32, u32) {
     let (size, _) = ground(rollout, state, stable, candidate);
     match state.shape.pods {
-        crate::render::Pods::Stable => (0, size),
-        crate::render::Pods::Candidate => (size, size),
-        crate::render::Pods::Held { size, from, to, phase: crate::render::PodsPhase::Grow } => {
-            (to, size.saturating_sub(from) + to)
-        }
-        crate::render::Pods::Held { size, to, phase: crate::render::PodsPhase::Shift, .. } => (to, size),
+        Pods::Stable | Pods::Returning { .. } => (0, size),
+        Pods::Candidate => (size, size),
+        Pods::Held { size, from, to, phase: PodsPhase::Grow } => (to, size.saturating_sub(from) + to),
+        Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (to, size),
     }
 }

@@ -36,7 +36,7 @@ pub fn target(rollout: &Rollout, step: u32, size: u32) -> u32 {
 /// The updated pods of a shape.
 pub(super) fn updated(pods: Pods, size: u32) -> u32 {
     match pods {
-        Pods::Stable => 0,
+        Pods::Stable | Pods::Returning { .. } => 0,
         Pods::Held { to, .. } => to,
         Pods::Candidate => size,
     }
@@ -114,12 +114,19 @@ pub(super) fn finalise(shape: &Shape) -> (Leg, Shape) {
 }
 
 /// The next move of a rollback: traffic to stable, then the stable pods, then what is left.
-pub(super) fn roll_back(shape: &Shape) -> (Leg, Shape) {
+///
+/// Held pods serve, yet count as unavailable: their replacements come first where the user lets pods surge.
+pub(super) fn roll_back(shape: &Shape, surges: bool) -> (Leg, Shape) {
     if shape.routes != Routes::Stable {
         return (Leg::RollbackRoutes, Shape { routes: Routes::Stable, ..shape.clone() });
     }
-    if shape.pods != Pods::Stable {
-        return (Leg::RollbackPods, Shape { pods: Pods::Stable, union: true, ..shape.clone() });
+    let pods = match shape.pods {
+        Pods::Held { to, .. } if surges => Some(Pods::Returning { surge: to }),
+        Pods::Held { .. } | Pods::Candidate => Some(Pods::Stable),
+        Pods::Stable | Pods::Returning { .. } => None,
+    };
+    if let Some(pods) = pods {
+        return (Leg::RollbackPods, Shape { pods, union: true, ..shape.clone() });
     }
     (Leg::RollbackEnd, Shape::stable(shape.stable_labelled))
 }

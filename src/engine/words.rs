@@ -26,7 +26,7 @@ pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&
         Leg::Grow => match state.shape.pods {
             Pods::Held { size, to, phase: PodsPhase::Shift, .. } => format!("{at}, replace up to {to} of {size} pods"),
             Pods::Held { size, to, .. } => format!("{at}, grow to {to} of {size} pods"),
-            Pods::Stable | Pods::Candidate => at,
+            Pods::Stable | Pods::Returning { .. } | Pods::Candidate => at,
         },
         Leg::Shift => shift(&at, state, before),
         Leg::Widen if state.phase == Phase::Finalising => "finalise, the Service selects all pods again".to_owned(),
@@ -46,7 +46,7 @@ fn shift(at: &str, state: &State, before: Option<&Shape>) -> String {
     let routed = before.is_some_and(|before| before.routes != state.shape.routes);
     let pods = match state.shape.pods {
         Pods::Held { size, to, .. } => format!("{to} of {size} pods"),
-        Pods::Stable | Pods::Candidate => "all pods".to_owned(),
+        Pods::Stable | Pods::Returning { .. } | Pods::Candidate => "all pods".to_owned(),
     };
     if routed {
         format!("{at}, shift {} to {pods}", traffic::describe(&state.shape.routes))

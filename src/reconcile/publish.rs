@@ -8,6 +8,7 @@ use crate::api::{Author, Rollout};
 use crate::engine::{Leg, Move};
 use crate::git::{Change, Message, NewCommit, Oid, Person, Repo};
 use crate::manifest::ObjectSet;
+use crate::render::Pods;
 
 const ATTRIBUTES: &str = ".gitattributes";
 
@@ -30,7 +31,7 @@ pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>,
         let content = b".windlass/** linguist-generated=true\n".to_vec();
         changes.push(Change::File { path: ATTRIBUTES.to_owned(), content });
     }
-    let source = step.candidate.as_ref().filter(|_| step.state.shape.pods != crate::render::Pods::Stable);
+    let source = step.candidate.as_ref().filter(|_| matches!(step.state.shape.pods, Pods::Held { .. } | Pods::Candidate));
     let slot = source.and(step.state.candidate.as_ref()).unwrap_or(&step.state.stable);
     let metadata = layout::metadata(&slot.source, &repo.address(), frame.command);
     let mut files = layout::live_files(&step.live.objects, &metadata)?;

@@ -87,9 +87,12 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
     let mut objects = base(slots, shape);
     let mut object = workload(&objects, &rollout.workload)?.clone();
     match shape.pods {
-        Pods::Stable => {
+        Pods::Stable | Pods::Returning { .. } => {
             if shape.stable_labelled {
                 label(&mut object, &revision(slots.stable, &rollout.workload)?);
+            }
+            if let Pods::Returning { surge } = shape.pods {
+                deployment::come_back(&mut object, surge);
             }
         }
         Pods::Candidate => label(&mut object, &revision(&objects, &rollout.workload)?),
@@ -120,7 +123,7 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
 /// The objects before the shape changes them. While both versions run, the live set is the union of both slots; the
 /// version whose workload is written wins, and what only the other one has stays (ConfigMaps that are named by content).
 fn base(slots: Slots<'_>, shape: &Shape) -> ObjectSet {
-    let stable_wins = shape.pods == Pods::Stable;
+    let stable_wins = matches!(shape.pods, Pods::Stable | Pods::Returning { .. });
     let (winner, other) = match slots.candidate {
         None => (slots.stable, None),
         Some(candidate) if stable_wins => (slots.stable, Some(candidate)),

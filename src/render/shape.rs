@@ -35,6 +35,8 @@ pub enum Pods {
     Stable,
     /// The candidate's template, held on the way from `from` to `to` updated pods of `size`.
     Held { size: u32, from: u32, to: u32, phase: PodsPhase },
+    /// The stable slot's workload, with room for as many pods as are to come back: none of the others goes before.
+    Returning { surge: u32 },
     /// The candidate's workload as it is.
     Candidate,
 }

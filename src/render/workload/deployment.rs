@@ -71,6 +71,13 @@ pub fn hold(deployment: &mut Object, from: u32, to: u32, phase: PodsPhase) {
     deployment.set(&["spec", "strategy", "rollingUpdate"], json!({"maxSurge": surge, "maxUnavailable": unavailable}));
 }
 
+/// Lets `surge` pods come before any goes. Held pods never become available, so with the user's own `maxUnavailable` its
+/// controller would take that many of them at once, although they serve.
+pub fn come_back(deployment: &mut Object, surge: u32) {
+    deployment.set(&["spec", "strategy", "type"], json!("RollingUpdate"));
+    deployment.set(&["spec", "strategy", "rollingUpdate"], json!({"maxSurge": surge.max(1), "maxUnavailable": 0}));
+}
+
 /// The part of `size` pods that a ReplicaSet of `part` pods has after the Deployment went to `new_size`: the controller
 /// scales ReplicaSets in proportion and rounds half up (Kubernetes, `deployment_util.go`, `getReplicaSetFraction`).
 pub fn scaled(part: u32, size: u32, new_size: u32) -> u32 {
