@@ -2,4 +2,6 @@
 
 mod cases;
 mod documents;
+mod init;
 mod schema;
+mod validate;

@@ -13,6 +13,9 @@ use super::near;
 use super::path::Path;
 use super::yaml::{Content, Entry, Node, Scalar};
 
+/// More findings than this are of no use to anybody.
+const MAX_FINDINGS: usize = 200;
+
 /// What a check gave.
 pub(crate) struct Checked {
     /// The document without what is wrong in it; `None` where nothing is left.
@@ -47,6 +50,7 @@ impl<'a> Checker<'a> {
 
     fn wrong_type(&mut self, path: &Path, expected: &str, node: &Node) -> Option<Value> {
         let message = match path.last_key() {
+            Some(key) if node.is_null() => format!("`{key}` must be {expected}, but nothing is there"),
             Some(key) => format!("`{key}` must be {expected}, not {}", node.what()),
             None => format!("this must be {expected}, not {}", node.what()),
         };
@@ -59,6 +63,9 @@ impl<'a> Checker<'a> {
     }
 
     fn value(&mut self, node: &Node, schema: &'a Value, path: &Path) -> Option<Value> {
+        if self.out.findings.len() >= MAX_FINDINGS {
+            return None;
+        }
         let schema = self.resolve(schema);
         if let Some(tag) = &node.tag {
             return self.wrong(Finding::error("yaml-tag", path, format!("the tag `{tag}` has no meaning here")));
@@ -88,18 +95,18 @@ impl<'a> Checker<'a> {
     }
 
     fn array(&mut self, items: &[Arc<Node>], schema: &'a Value, path: &Path) -> Option<Value> {
-        if let Some(most) = schema.get("maxItems").and_then(Value::as_u64)
-            && items.len() as u64 > most
-        {
+        let most = schema.get("maxItems").and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok());
+        let most = most.unwrap_or(usize::MAX);
+        if items.len() > most {
             let message = format!("{} entries; at most {most} are possible", items.len());
             self.out.findings.push(Finding::error("too-many", path, message));
         }
         let item_schema = schema.get("items").unwrap_or(&Value::Null);
-        // An item that is wrong stays as an empty one, so that the others keep their index.
-        let is_object = self.resolve(item_schema).get("type") == Some(&Value::from("object"));
-        let blank = is_object.then(|| Value::Object(Map::new()));
+        // An item that is wrong stays as a blank one, so that the others keep their index.
+        let blank = self.blank(item_schema);
         let values = items
             .iter()
+            .take(most)
             .enumerate()
             .filter_map(|(index, item)| self.value(item, item_schema, &path.index(index)).or_else(|| blank.clone()));
         Some(Value::Array(values.collect()))
@@ -114,13 +121,13 @@ impl<'a> Checker<'a> {
         let required: Vec<&str> =
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let mut map = Map::new();
-        let mut complete = true;
         for Entry { key, value: node, .. } in entries {
             let here = path.key(key);
             let value = match (find(key), additional) {
                 // Kubernetes reads `field:` without a value as if the field were not there.
                 (Some(_), _) if node.is_null() && !required.contains(&key.as_str()) => continue,
                 (Some(schema), _) => self.value(node, schema, &here),
+                (None, Some(Value::Bool(false))) if self.out.findings.len() >= MAX_FINDINGS => continue,
                 (None, Some(Value::Bool(false))) => {
                     self.unknown_field(key, properties.keys().map(String::as_str), &here, path);
                     continue;
@@ -128,26 +135,43 @@ impl<'a> Checker<'a> {
                 (None, Some(schema @ Value::Object(_))) => self.value(node, schema, &here),
                 (None, _) => self.anything(node, &here),
             };
-            if let Some(value) = value {
+            // What is required and wrong stays as a blank, so that the rules can be applied to the rest.
+            let blank = || if required.contains(&key.as_str()) { find(key).and_then(|schema| self.blank(schema)) } else { None };
+            if let Some(value) = value.or_else(blank) {
                 map.insert(key.clone(), value);
-            } else if required.contains(&key.as_str()) {
-                complete = false;
             }
         }
         for field in required {
-            if !entries.iter().any(|entry| entry.key == field) {
-                complete = false;
-                // What is missing may stand there under a wrong name, which is already said.
-                if !self.out.doubtful.contains(path) {
-                    self.out.findings.push(Finding::error("missing-field", path, format!("`{field}` is missing")));
-                }
+            if entries.iter().any(|entry| entry.key == field) {
+                continue;
+            }
+            // What is missing may stand there under a wrong name, which is already said.
+            if !self.out.doubtful.contains(path) {
+                self.out.findings.push(Finding::error("missing-field", path, format!("`{field}` is missing")));
+            }
+            self.out.left_out.push(path.key(field));
+            if let Some(blank) = find(field).and_then(|schema| self.blank(schema)) {
+                map.insert(field.to_owned(), blank);
             }
         }
-        if !complete {
-            self.out.left_out.push(path.clone());
-            return None;
-        }
         Some(Value::Object(map))
+    }
+
+    /// An empty value of a required field's type.
+    fn blank(&self, schema: &'a Value) -> Option<Value> {
+        let schema = self.resolve(schema);
+        match schema.get("type")?.as_str()? {
+            "string" => Some(Value::from("")),
+            "integer" => Some(Value::from(0)),
+            "array" => Some(Value::Array(Vec::new())),
+            "object" => {
+                let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+                let fields =
+                    required.filter_map(|field| Some((field.to_owned(), self.blank(schema.get("properties")?.get(field)?)?)));
+                Some(Value::Object(fields.collect()))
+            }
+            _ => None,
+        }
     }
 
     fn unknown_field<'b>(&mut self, key: &str, known: impl Iterator<Item = &'b str>, here: &Path, parent: &Path) {
@@ -204,6 +228,9 @@ impl<'a> Checker<'a> {
                 self.wrong_type(path, &in_words(expected, schema), node);
                 let hint = match scalar {
                     Scalar::Text(text) if expected == ["boolean"] => yes_or_no(text),
+                    Scalar::Text(_) | Scalar::Int(_) if path.last_key() == Some("pause") => {
+                        Some("write `{duration: 60}`, or `{}` to wait for an approval".to_owned())
+                    }
                     Scalar::Int(number) if expected == ["string"] && path.last_key() == Some("traffic") => {
                         Some(format!("write `{number}%`"))
                     }

@@ -68,20 +68,29 @@ impl Diagnostic {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
     pub(crate) file: String,
-    lines: Vec<String>,
+    text: String,
+    /// Where each line begins, bytes.
+    lines: Vec<usize>,
 }
 
-/// A shown line is never longer than this.
+/// A shown line is never longer than this, characters.
 const SHOWN: usize = 200;
+/// A message is never longer than this, characters.
+const MESSAGE: usize = 600;
 
 impl Text {
     pub(crate) fn new(file: &str, text: &str) -> Self {
-        let lines = text.lines().map(|line| line.chars().take(SHOWN).collect()).collect();
-        Self { file: file.to_owned(), lines }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { file: file.to_owned(), text: text.to_owned(), lines }
+    }
+
+    fn line(&self, number: u32) -> Option<String> {
+        let start = *self.lines.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+        let line = self.text.get(start..)?.lines().next()?;
+        Some(line.chars().take(SHOWN).collect())
     }
 
     pub(crate) fn diagnostic(&self, place: Place, finding: Finding) -> Diagnostic {
-        let snippet = usize::try_from(place.line).ok().and_then(|line| self.lines.get(line.checked_sub(1)?)).cloned();
         Diagnostic {
             code: finding.code,
             severity: finding.severity,
@@ -90,8 +99,8 @@ impl Text {
             column: place.column,
             length: place.length.max(1),
             field: finding.path.to_string(),
-            message: finding.message,
-            snippet,
+            message: finding.message.chars().take(MESSAGE).collect(),
+            snippet: self.line(place.line),
             hint: finding.hint,
         }
     }

@@ -3,6 +3,10 @@
 /// The candidate that was most likely meant by `written`: the nearest within a third of its length, by the number of
 /// characters added, removed, replaced or swapped with their neighbour. Case does not count.
 pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Nobody means a short name by a very long one, and the distance costs the product of the lengths.
+    if written.len() > 100 {
+        return None;
+    }
     let written = written.to_lowercase();
     let limit = (written.chars().count() / 3).max(1);
     candidates

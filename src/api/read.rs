@@ -321,7 +321,10 @@ fn follows(finding: &Finding, root: &Node, checked: &Checked) -> bool {
                 || at.starts_with(doubtful) && (finding.code == "no-routing" || finding.code == "missing-object")
                 || at.starts_with(doubtful) && !exists(at) && at.segments().len() == doubtful.segments().len() + 1
         })
-        || !exists(at) && checked.left_out.iter().any(|left_out| left_out.starts_with(at))
+        || checked
+            .left_out
+            .iter()
+            .any(|left_out| left_out.starts_with(at) && left_out.segments().len() == at.segments().len() + 1)
 }
 
 /// Better hints for fields that belong to another version of the document.

@@ -70,6 +70,7 @@ pub(crate) struct Canary<S> {
     #[schemars(length(max = 50))]
     pub(crate) steps: Vec<S>,
     #[serde(default)]
+    #[schemars(length(max = 16))]
     pub(crate) traffic_routings: Vec<TrafficRouting>,
     /// How many updated pods of a batch may be unready: pods, or percent of the updated pods (rounded up). Default 0.
     #[serde(default)]
@@ -98,6 +99,7 @@ pub(crate) struct BlueGreen<S> {
     #[schemars(length(max = 50))]
     pub(crate) steps: Vec<S>,
     #[serde(default)]
+    #[schemars(length(max = 16))]
     pub(crate) traffic_routings: Vec<TrafficRouting>,
     /// How many updated pods of a batch may be unready: pods, or percent of the updated pods (rounded up). Default 0.
     #[serde(default)]

@@ -52,7 +52,7 @@ impl JsonSchema for NotYet {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "x-windlass-not-supported-yet": true })
+        json_schema!({ "not": {}, "x-windlass-not-supported-yet": true })
     }
 }
 

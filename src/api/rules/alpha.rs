@@ -68,7 +68,8 @@ fn steps(canary: &Canary, style: Style, at: &Path, found: &mut Vec<Finding>) {
         let at = at.index(index);
         match (&step.replicas, step.weight) {
             (None, None) => {
-                found.push(Finding::error("kruise", &at, "weight and replicas cannot be empty at the same time"));
+                let message = "weight and replicas cannot be empty at the same time";
+                found.push(Finding::error("kruise", &at.key("replicas"), message));
             }
             (Some(replicas), weight) => {
                 if !is_amount(replicas) {

@@ -192,7 +192,7 @@ pub(super) fn is_amount(amount: &IntOrString) -> bool {
 
 fn step(step: &Step, style: Style, strict: bool, at: &Path, found: &mut Vec<Finding>) {
     match &step.replicas {
-        None => found.push(Finding::error("kruise", at, "replicas cannot be empty")),
+        None => found.push(Finding::error("kruise", &at.key("replicas"), "replicas cannot be empty")),
         Some(replicas) if !is_amount(replicas) => {
             found.push(Finding::error("kruise", &at.key("replicas"), REPLICAS));
         }

@@ -15,6 +15,9 @@ const MAX_VALUES: usize = 200_000;
 /// Mappings and lists in each other.
 const MAX_DEPTH: usize = 100;
 
+/// More findings than this are of no use to anybody.
+const MAX_PROBLEMS: usize = 100;
+
 /// Something that is wrong with the YAML itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -70,8 +73,14 @@ pub(crate) fn parse(text: &str) -> (Vec<Arc<Node>>, Vec<Problem>) {
             Some(Err(error)) => syntax(&error, text),
         };
         problems.append(&mut builder.problems);
+        let at = problem.place;
         problems.push(problem);
         builder = Builder::default();
+        if problems.len() >= MAX_PROBLEMS {
+            let message = "too much is wrong here; what follows was not read".to_owned();
+            problems.push(Problem { code: "too-many", place: at, message, hint: None });
+            break;
+        }
         match parser.proceed_next_document() {
             Ok(true) => {}
             Ok(false) => break,
@@ -100,15 +109,16 @@ fn place(span: &Span, text: &str) -> Place {
 fn syntax(error: &ScanError, text: &str) -> Problem {
     let marker = error.marker();
     let line = text.lines().nth(marker.line().saturating_sub(1)).unwrap_or_default();
-    let hint = if line.contains("{{") {
-        Some("this looks like a template; only rendered manifests can be read".to_owned())
-    } else if line.starts_with('\t') || line.trim_start_matches(' ').starts_with('\t') {
-        Some("YAML is indented with spaces, not with tabs".to_owned())
-    } else {
-        None
-    };
+    let tab = line.trim_start_matches(' ').starts_with('\t');
+    let hint = template(text, short(marker.line())).or(tab.then(|| "YAML is indented with spaces, not with tabs".to_owned()));
     let place = Place { line: short(marker.line()), column: short(marker.col() + 1), length: 1 };
     Problem { code: "yaml-syntax", place, message: error.info(), hint }
+}
+
+/// The hint for a line with a template's braces.
+fn template(text: &str, line: u32) -> Option<String> {
+    let line = usize::try_from(line).ok().and_then(|line| text.lines().nth(line.checked_sub(1)?))?;
+    line.contains("{{").then(|| "this looks like a template; only rendered manifests can be read".to_owned())
 }
 
 /// A value with what it costs.
@@ -181,18 +191,19 @@ impl Builder {
                 let cost = built.values;
                 self.add(built, 0, cost)
             }
-            Event::SequenceStart(_, anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::List(Vec::new())),
-            Event::MappingStart(_, anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::Map(Vec::new())),
+            Event::SequenceStart(_, anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::List(Vec::new()), text),
+            Event::MappingStart(_, anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::Map(Vec::new()), text),
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             _ => Ok(()),
         }
     }
 
-    fn start(&mut self, place: Place, anchor: usize, tag: Option<&Tag>, content: Content) -> Result<(), Problem> {
+    fn start(&mut self, place: Place, anchor: usize, tag: Option<&Tag>, content: Content, text: &str) -> Result<(), Problem> {
         let waits_for_key = self.open.last().is_some_and(|open| matches!(open.content, Content::Map(_)) && open.key.is_none());
         if waits_for_key {
             let message = "a key must be a text, not a mapping or a list".to_owned();
-            return Err(Problem { code: "yaml-key", place, message, hint: Some("quote a text that begins with `{`".to_owned()) });
+            let hint = template(text, place.line).unwrap_or_else(|| "quote a text that begins with `{` or `[`".to_owned());
+            return Err(Problem { code: "yaml-key", place, message, hint: Some(hint) });
         }
         let tag = own(tag);
         self.open.push(Open {
@@ -263,7 +274,9 @@ impl Builder {
                     }
                 } else if let Some(before) = open.keys.get(&key) {
                     let message = format!("the key `{key}` stands twice; first in line {}", before.line);
-                    self.problems.push(Problem { code: "duplicate-key", place: key_place, message, hint: None });
+                    if self.problems.len() < MAX_PROBLEMS {
+                        self.problems.push(Problem { code: "duplicate-key", place: key_place, message, hint: None });
+                    }
                 } else {
                     open.keys.insert(key.clone(), key_place);
                     entries.push(Entry { key, key_place, value: built.node });
