@@ -69,7 +69,7 @@ fn dispatch(terminal: &mut Terminal, cli: Cli) -> Result<Exit, Failure> {
     let global = cli.global;
     match cli.verb {
         Verb::Demo(_) => Err(Failure::usage("demo is built next")),
-        Verb::Init(_) => Err(Failure::usage("init is being merged")),
+        Verb::Init(args) => checks::init(terminal, &args),
         Verb::Validate(args) => checks::validate(terminal, &args),
         Verb::Schema(args) => checks::schema(terminal, &args.document),
         Verb::Completions { shell } => {
