@@ -1,1 +1,7 @@
-//! tests of world
+//! The world in memory: its controllers against the figures that were seen on real ones, its Git, its metrics.
+
+mod figures;
+mod git;
+mod kit;
+mod lab;
+mod traffic;

@@ -1,1 +1,10 @@
-//! sim
+//! The world in memory: a cluster with the real controllers' arithmetic, Git with compare-and-swap, and metrics. Nothing
+//! here reads a clock or draws chance from outside: the caller moves the time and gives the seeds, so every run can be
+//! played again.
+
+pub mod cluster;
+pub mod git;
+pub mod metrics;
+mod rng;
+
+pub use rng::Rng;

@@ -1,0 +1,280 @@
+//! The simulated controllers against the real ones: the same step lists on both, pods counted at every rest.
+//!
+//! Needs the laboratory (`WINDLASS_LAB`, or `../shared/lab` beside the repository); without it the test says so and ends.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use windlass::manifest::ObjectSet;
+use windlass::sim::cluster::Cluster;
+
+use super::kit::{IMAGE, NAMESPACE, Step, key};
+
+/// Image → (pods, Ready).
+type Pods = BTreeMap<String, (u32, u32)>;
+
+fn lab() -> Option<PathBuf> {
+    let named = std::env::var_os("WINDLASS_LAB").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/lab"));
+    Some(folder.join("lab")).filter(|program| program.is_file())
+}
+
+/// A control plane that ends with the test, whatever becomes of the test.
+struct Lab {
+    program: PathBuf,
+    folder: tempfile::TempDir,
+    env: BTreeMap<String, String>,
+}
+
+impl Lab {
+    fn up(program: PathBuf) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lab = Self { program, folder, env: BTreeMap::new() };
+        let up = Command::new(&lab.program).arg("up").arg(lab.folder.path()).status().unwrap();
+        assert!(up.success(), "the laboratory does not start");
+        for line in std::fs::read_to_string(lab.folder.path().join("env")).unwrap().lines() {
+            if let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
+                let path = std::env::var("PATH").unwrap_or_default();
+                lab.env.insert(name.to_owned(), value.replace("$PATH", &path));
+            }
+        }
+        lab
+    }
+
+    fn kubectl(&self, args: &[&str], input: Option<&str>) -> String {
+        let program = self.env["PATH"].split(':').map(|folder| Path::new(folder).join("kubectl")).find(|path| path.exists());
+        let mut command = Command::new(program.unwrap());
+        command.args(args).args(["-n", NAMESPACE]).envs(&self.env).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.unwrap_or_default().as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn apply(&self, objects: &[Value]) {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], Some(&list));
+    }
+
+    /// The pods of each Deployment, and whether everything stands still: nothing terminates, every change was seen.
+    fn look(&self) -> (BTreeMap<String, Pods>, bool) {
+        let found: Value = serde_json::from_str(&self.kubectl(&["get", "deployments,pods", "-o", "json"], None)).unwrap();
+        let (mut pods, mut still) = (BTreeMap::<String, Pods>::new(), true);
+        for item in found["items"].as_array().unwrap() {
+            if item["kind"] == "Deployment" {
+                still &= item["metadata"]["generation"] == item["status"]["observedGeneration"];
+            } else if item["metadata"]["deletionTimestamp"].is_string() {
+                still = false;
+            } else {
+                let name = item["metadata"]["labels"]["app"].as_str().unwrap().to_owned();
+                let image = item["spec"]["containers"][0]["image"].as_str().unwrap().to_owned();
+                let conditions = item["status"]["conditions"].as_array().cloned().unwrap_or_default();
+                let ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+                let count = pods.entry(name).or_default().entry(image).or_default();
+                count.0 += 1;
+                count.1 += u32::from(ready);
+            }
+        }
+        (pods, still)
+    }
+
+    /// Waits until the same is seen for a second and a half, and, where that is not `expected`, gives it time to become so.
+    fn rest(&self, expected: &BTreeMap<String, Pods>) -> BTreeMap<String, Pods> {
+        let start = Instant::now();
+        let (mut last, mut since) = (self.look(), Instant::now());
+        loop {
+            std::thread::sleep(Duration::from_millis(300));
+            let seen = self.look();
+            if seen != last {
+                (last, since) = (seen, Instant::now());
+                continue;
+            }
+            let steady = last.1 && since.elapsed() > Duration::from_millis(1500);
+            if (steady && last.0 == *expected) || start.elapsed() > Duration::from_secs(15) {
+                return last.0;
+            }
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = Command::new(&self.program).arg("down").arg(self.folder.path()).status();
+    }
+}
+
+/// Name → steps. Every list runs on a Deployment of its own; they all go through their steps at the same time.
+fn lists() -> Vec<(&'static str, Vec<Step>)> {
+    let whole = || vec![Step::plain(10, "v1:1")];
+    let with = |steps: Vec<Step>| whole().into_iter().chain(steps).collect::<Vec<_>>();
+    let percent = |size, part: &str| Step::held(size, "v2:1", json!(0), json!(part));
+    let never = |step: Step| step.note("lab/never-ready", "true");
+    let mut lists = vec![
+        ("figures", {
+            let mut steps = whole();
+            for (from, to) in [(0, 2), (2, 4), (4, 7), (7, 10)] {
+                steps.extend([Step::grow(10, "v2:1", from, to), Step::shift(10, "v2:1", to)]);
+            }
+            steps.push(Step::plain(10, "v2:1"));
+            steps
+        }),
+        ("scaled", with(vec![percent(10, "40%"), percent(20, "40%"), percent(10, "40%"), Step::plain(10, "v1:1")])),
+        (
+            "scaled-int",
+            with(vec![
+                Step::grow(10, "v2:1", 0, 4),
+                Step::shift(10, "v2:1", 4),
+                Step::shift(20, "v2:1", 4),
+                Step::shift(20, "v2:1", 8),
+                Step::shift(13, "v2:1", 6),
+                Step::shift(10, "v2:1", 4),
+                Step::plain(10, "v2:1"),
+            ]),
+        ),
+        (
+            "scaled-grown",
+            with(vec![
+                Step::grow(10, "v2:1", 0, 3),
+                Step::grow(15, "v2:1", 0, 3),
+                Step::grow(7, "v2:1", 0, 3),
+                Step::shift(7, "v2:1", 3),
+                Step::plain(7, "v1:1"),
+            ]),
+        ),
+        (
+            "bad",
+            with(vec![
+                never(Step::grow(10, "v2:1", 0, 2)),
+                never(Step::shift(10, "v2:1", 2)),
+                never(Step::shift(14, "v2:1", 2)),
+                Step::plain(14, "v1:1"),
+            ]),
+        ),
+        (
+            "over",
+            with(vec![
+                Step::grow(10, "v2:1", 0, 4),
+                Step::shift(10, "v2:1", 4),
+                Step::held(10, "v3:1", json!(2), json!(4)),
+                Step::shift(10, "v3:1", 6),
+                Step::plain(10, "v1:1"),
+            ]),
+        ),
+        (
+            "in-turn",
+            with(vec![
+                Step::shift(10, "v2:1", 3),
+                Step::shift(10, "v3:1", 3),
+                Step::shift(16, "v3:1", 3),
+                Step::plain(16, "v3:1"),
+                Step::plain(4, "v1:1"),
+            ]),
+        ),
+        (
+            "blue-green",
+            with(vec![
+                Step::held(10, "v2:1", json!("50%"), json!(0)),
+                Step::held(14, "v2:1", json!("50%"), json!(0)),
+                Step::held(14, "v2:1", json!("100%"), json!(0)),
+                Step::held(9, "v2:1", json!("100%"), json!(0)),
+                Step::plain(9, "v2:1"),
+            ]),
+        ),
+        (
+            "paused",
+            with(vec![
+                Step::shift(10, "v2:1", 3),
+                Step::shift(10, "v3:1", 3).with("paused", json!(true)),
+                Step::shift(17, "v3:1", 3).with("paused", json!(true)),
+                Step::plain(17, "v3:1"),
+            ]),
+        ),
+        (
+            "recreate",
+            ["v1:1", "v2:1", "v1:1"]
+                .into_iter()
+                .map(|image| Step::plain(5, image).with("strategy", json!({"type": "Recreate"})))
+                .collect(),
+        ),
+    ];
+    for (name, size) in [("three", 3), ("five", 5), ("seven", 7)] {
+        let mut steps = vec![Step::plain(size, "v1:1")];
+        let mut from = 0;
+        for part in [20_u32, 34, 67, 100] {
+            let to = (part * size).div_ceil(100);
+            if to > from {
+                steps.extend([Step::grow(size, "v2:1", from, to), Step::shift(size, "v2:1", to)]);
+                from = to;
+            }
+        }
+        // The same again in percent, rounded by the controller; then back.
+        steps.extend([percent(size, "34%"), Step::plain(size, "v1:1")].map(|step| Step { image: "v3:1", ..step }));
+        lists.push((name, steps));
+    }
+    lists
+}
+
+/// At the rests of every list it must not matter in which order the controllers took their turns.
+#[test]
+fn the_order_of_the_controllers_turns_changes_no_rest() {
+    for (name, steps) in lists() {
+        let mut rests: Option<Vec<_>> = None;
+        for order in 0..12 {
+            let mut cluster = Cluster::new(NAMESPACE);
+            if order > 0 {
+                cluster.shuffle(order);
+            }
+            let found: Vec<_> = steps
+                .iter()
+                .map(|step| {
+                    super::kit::play(&mut cluster, name, step);
+                    cluster.pods_by(&key(name), IMAGE)
+                })
+                .collect();
+            assert_eq!(rests.get_or_insert_with(|| found.clone()), &found, "{name}, order {order}");
+        }
+    }
+}
+
+#[test]
+fn the_simulated_controllers_stand_where_the_real_ones_do() {
+    let Some(program) = lab() else {
+        eprintln!("skipped: no laboratory (set WINDLASS_LAB to its folder)");
+        return;
+    };
+    let lab = Lab::up(program);
+    let lists = lists();
+    let mut cluster = Cluster::new(NAMESPACE);
+    let mut live: BTreeMap<&str, Step> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for round in 0..lists.iter().map(|(_, steps)| steps.len()).max().unwrap_or(0) {
+        for (name, steps) in &lists {
+            if let Some(step) = steps.get(round) {
+                live.insert(name, step.clone());
+            }
+        }
+        let objects: ObjectSet = live.iter().map(|(name, step)| step.deployment(name)).collect();
+        cluster.apply(&objects).unwrap();
+        cluster.advance(30_000);
+        let expected: BTreeMap<String, Pods> = live
+            .keys()
+            .map(|name| {
+                let found = cluster.pods_by(&key(name), IMAGE);
+                ((*name).to_owned(), found.into_iter().map(|(image, counts)| (image, (counts.pods, counts.ready))).collect())
+            })
+            .collect();
+        lab.apply(&objects.values().map(windlass::manifest::Object::to_value).collect::<Vec<_>>());
+        let seen = lab.rest(&expected);
+        for (name, pods) in &expected {
+            if seen.get(name) != Some(pods) {
+                wrong.push(format!("{name}, step {round}: real {:?}, simulated {pods:?}", seen.get(name)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the simulator differs from Kubernetes:\n{}", wrong.join("\n"));
+}
