@@ -6,5 +6,6 @@ pub mod cluster;
 pub mod git;
 pub mod metrics;
 mod rng;
+pub mod world;
 
 pub use rng::Rng;

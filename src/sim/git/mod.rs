@@ -220,6 +220,26 @@ impl Repo for MemoryGit {
         })
     }
 
+    fn resolve(&self, name: &str) -> Result<Option<Oid>, GitError> {
+        self.alive()?;
+        let known = |id: &Oid| self.mirror.commit(*id).is_ok();
+        Ok(self.remote.head(name).or_else(|| Oid::from_str(name).ok()).filter(known))
+    }
+
+    fn live_branch(&self) -> String {
+        remote::lock(&self.remote.shared).live.clone()
+    }
+
+    fn set_live_branch(&mut self, name: &str) -> Result<(), GitError> {
+        name.clone_into(&mut remote::lock(&self.remote.shared).live);
+        Ok(())
+    }
+
+    fn same_branch(&self) -> bool {
+        let remote = remote::lock(&self.remote.shared);
+        remote.source == remote.live
+    }
+
     fn address(&self) -> String {
         self.remote.address()
     }

@@ -1,0 +1,175 @@
+//! Git, an applier, a cluster and its requests as one world with one clock, behind [`Surroundings`].
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::cluster::{Applied, Applier, Cluster, Request, Shares};
+use super::metrics::Model;
+use crate::api::Observe;
+use crate::git::{Oid, Repo};
+use crate::manifest::ObjectSet;
+use crate::metrics::{MetricsError, Sample, Source};
+use crate::observe::{ObserveError, Observer as _, Sighting, Target, Timed};
+use crate::reconcile::{Surroundings, Trouble, layout};
+use crate::render::REVISION_LABEL;
+
+/// Unix time of the simulated clock's zero: 2026-01-05T09:00:00Z, a Monday.
+pub const EPOCH: i64 = 1_767_603_600;
+/// How often it is noted who answers requests, milliseconds.
+const TRAFFIC_EVERY: u64 = 1_000;
+
+/// Everything but Git.
+#[derive(Debug, Clone)]
+pub struct State {
+    pub cluster: Cluster,
+    pub applier: Applier,
+    pub model: Model,
+    /// The host whose requests are measured.
+    pub host: String,
+    /// While set, the cluster's API does not answer.
+    pub cluster_down: bool,
+    /// What the applier was given last.
+    submitted: Option<Oid>,
+    /// What was applied so far.
+    pub applied: Vec<Applied>,
+    /// Milliseconds in which a part of the requests was answered by nobody, after the first pod was ready.
+    pub unanswered_ms: u64,
+    served: bool,
+}
+
+/// A handle to the world; clones share it.
+#[derive(Debug, Clone)]
+pub struct World {
+    state: Arc<Mutex<State>>,
+}
+
+impl World {
+    /// An empty cluster with namespace `namespace`, an applier with `lag_ms`, and requests to `host`.
+    pub fn new(namespace: &str, host: &str, lag_ms: u64, seed: u64) -> Self {
+        let mut model = Model::new("prometheus", EPOCH, seed);
+        model.set_volume(0, 100.0);
+        let state = State {
+            cluster: Cluster::new(namespace),
+            applier: Applier::new(lag_ms),
+            model,
+            host: host.to_owned(),
+            cluster_down: false,
+            submitted: None,
+            applied: Vec::new(),
+            unanswered_ms: 0,
+            served: false,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds since the start.
+    pub fn elapsed(&self) -> u64 {
+        self.lock().cluster.now()
+    }
+
+    /// Lets the applier see the live branch at `head`.
+    ///
+    /// # Errors
+    /// The live branch cannot be read.
+    pub fn publish(&self, repo: &dyn Repo, head: Option<Oid>) -> Result<(), Trouble> {
+        let Some(head) = head else { return Ok(()) };
+        let mut state = self.lock();
+        if state.submitted == Some(head) {
+            return Ok(());
+        }
+        let mut all = ObjectSet::default();
+        let paths: std::collections::BTreeSet<String> =
+            layout::recorded_apps(repo, head)?.into_iter().map(|app| app.path).collect();
+        for path in paths {
+            for object in layout::read_live(repo, head, &path)?.unwrap_or_default().values() {
+                all.insert(object.clone());
+            }
+        }
+        let now = state.cluster.now();
+        state.submitted = Some(head);
+        state.applier.submit(now, &head.to_string(), all);
+        Ok(())
+    }
+
+    /// Moves the time on by `ms` milliseconds.
+    pub fn advance(&self, ms: u64) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let end = state.cluster.now() + ms;
+        while state.cluster.now() < end {
+            let now = state.cluster.now();
+            let next = end.min(now - now % TRAFFIC_EVERY + TRAFFIC_EVERY);
+            let applied = state.applier.advance_to(&mut state.cluster, next);
+            state.applied.extend(applied);
+            let shares = state.shares();
+            state.served |= shares.nobody < 1.0;
+            if state.served && shares.nobody > 0.0 {
+                state.unanswered_ms += next - now;
+            }
+            state.model.record(next, shares);
+        }
+    }
+}
+
+impl State {
+    /// Who answers plain requests now, by revision label; without routes, by the first Service with pods.
+    pub fn shares(&self) -> Shares {
+        let plain = self.cluster.traffic(&Request::to(&self.host), REVISION_LABEL);
+        plain.unwrap_or_else(|_| {
+            let services = self.cluster.objects().filter(|(key, _)| key.kind == "Service").map(|(key, _)| key.clone());
+            let all: Vec<Shares> = services
+                .map(|key| self.cluster.service_traffic(key.namespace.as_deref().unwrap_or_default(), &key.name, REVISION_LABEL))
+                .collect();
+            all.into_iter()
+                .find(|shares| shares.nobody < 1.0)
+                .unwrap_or_else(|| Shares { by_label: BTreeMap::new(), nobody: 1.0 })
+        })
+    }
+}
+
+impl Surroundings for World {
+    fn now(&self) -> Timestamp {
+        let ms = i64::try_from(self.elapsed()).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(EPOCH.saturating_mul(1000).saturating_add(ms)).unwrap_or(Timestamp::MAX)
+    }
+
+    fn observe(&self, how: &Observe, target: &Target) -> Result<Sighting, ObserveError> {
+        match how {
+            Observe::Timed { settle } => Timed { settle: *settle }.observe(target),
+            Observe::Kubernetes => {
+                let state = self.lock();
+                if state.cluster_down {
+                    return Err(ObserveError::Unreachable("connection refused".to_owned()));
+                }
+                state.cluster.observe(target)
+            }
+        }
+    }
+
+    fn query(&self, source: &str, query: &str, now: Timestamp) -> Result<Vec<Sample>, MetricsError> {
+        let state = self.lock();
+        if source != "prometheus" {
+            return Err(MetricsError::Refused {
+                source_name: source.to_owned(),
+                cause: "no such source; there are: prometheus".to_owned(),
+            });
+        }
+        state.model.query(query, now.as_second())
+    }
+
+    fn default_namespace(&self) -> String {
+        "default".to_owned()
+    }
+
+    fn back_off(&self, _attempt: u32) {}
+
+    fn render_options(&self) -> crate::source::Options {
+        crate::source::Options::default()
+    }
+}
