@@ -2,6 +2,7 @@
 
 mod args;
 mod checks;
+mod demo;
 mod exit;
 mod folder;
 pub mod init;
@@ -68,7 +69,7 @@ fn log_to_stderr(cli: &Cli) {
 fn dispatch(terminal: &mut Terminal, cli: Cli) -> Result<Exit, Failure> {
     let global = cli.global;
     match cli.verb {
-        Verb::Demo(_) => Err(Failure::usage("demo is built next")),
+        Verb::Demo(args) => demo::run(terminal, &args),
         Verb::Init(args) => checks::init(terminal, &args),
         Verb::Validate(args) => checks::validate(terminal, &args),
         Verb::Schema(args) => checks::schema(terminal, &args.document),

@@ -3,6 +3,7 @@
 //! played again.
 
 pub mod cluster;
+pub mod demo;
 pub mod git;
 pub mod metrics;
 mod rng;
