@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::args::LogArgs;
 use super::exit::{Exit, Failure};
 use super::terminal::{CYAN, DIM, GREEN, RED, Terminal, YELLOW, moment, styled};
-use crate::git::{Message, Oid, Repo};
+use crate::git::trailers::Message;
+use crate::git::{Oid, Repo};
 use crate::reconcile::Trouble;
 
 /// One commit of the story.
@@ -42,17 +43,17 @@ pub(super) fn show(terminal: &mut Terminal, repo: &mut dyn Repo, args: &LogArgs)
     while lines.len() < args.limit && Some(at) != stop {
         let Ok(commit) = repo.commit(at) else { break };
         let message = Message::parse(&commit.message);
-        let release = message.trailer("Windlass-Release").map(str::to_owned);
+        let release = message.only("Windlass-Release").map(str::to_owned);
         let fits = app.is_none_or(|app| release.as_deref().is_some_and(|release| names(release, app)));
         if fits {
             lines.push(Line {
                 commit: commit.id.to_string(),
                 at: Timestamp::from_second(commit.time).unwrap_or(Timestamp::UNIX_EPOCH),
                 author: commit.author.name.clone(),
-                subject: message.subject.clone(),
-                body: message.body.clone(),
+                subject: message.subject().to_owned(),
+                body: message.body().split("\n\n").filter(|text| !text.is_empty()).map(str::to_owned).collect(),
                 windlass: release.is_some(),
-                trailers: message.trailers.clone(),
+                trailers: message.trailers().iter().map(|trailer| (trailer.key.clone(), trailer.value.clone())).collect(),
             });
         }
         let Some(parent) = commit.parent else { break };
@@ -80,7 +81,7 @@ fn names(release: &str, app: &str) -> bool {
         || format!("{last}#{number}") == app
 }
 
-fn resolve(repo: &dyn Repo, name: &str) -> Result<Option<Oid>, Failure> {
+fn resolve(repo: &mut dyn Repo, name: &str) -> Result<Option<Oid>, Failure> {
     if name.is_empty() {
         return Ok(None);
     }

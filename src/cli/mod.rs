@@ -85,7 +85,7 @@ fn dispatch(terminal: &mut Terminal, cli: Cli) -> Result<Exit, Failure> {
         }
         Verb::Plan(args) => {
             let world = open::world(&global)?;
-            let mut reconciler = open::reconciler(&global, &world)?;
+            let mut reconciler = open::local_reconciler(&global, &world)?;
             let source = match &args.source {
                 None => None,
                 Some(name) => Some(open::resolve(&mut reconciler, name)?),

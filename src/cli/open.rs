@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::args::Global;
 use super::exit::{Exit, Failure};
 use crate::api::{self, Config, Diagnostic, Meaning, MetricProvider};
-use crate::git::{Oid, Store, StoreOptions};
+use crate::git::Secret as GitSecret;
+use crate::git::{Credentials, Network, Oid, Options, Store};
 use crate::metrics::{Authentication, Prometheus, PrometheusOptions, Secret, Source};
 use crate::observe::KubernetesOptions;
 use crate::reconcile::{Overrides, RealWorld, Reconciler, Trouble};
@@ -60,33 +61,76 @@ pub(super) fn world(global: &Global) -> Result<RealWorld, Failure> {
     Ok(RealWorld::new(kubernetes, sources, crate::source::Options::default()))
 }
 
-/// The repository that is meant.
-pub(super) fn store(global: &Global) -> Result<Store, Failure> {
+/// The repository that is meant, for looking only: in a clone, the clone itself, so that it works offline.
+pub fn store(global: &Global) -> Result<Store, Failure> {
     let remote = match &global.repo {
         Some(repo) => repo.clone(),
-        None => around(Path::new("."))?,
+        None => around(Path::new("."))?.display().to_string(),
     };
-    let options = StoreOptions {
-        source_branch: global.source_branch.clone(),
-        live_branch: global.branch.clone().unwrap_or_else(|| api::Repository::default().live_branch),
-        cache: global.cache.clone(),
-        ..StoreOptions::from_environment(remote)
+    open(global, remote)
+}
+
+/// The repository that commits go to: in a clone, the remote that it came from, so that everybody sees them.
+fn remote(global: &Global) -> Result<Store, Failure> {
+    if let Some(repo) = &global.repo {
+        return open(global, repo.clone());
+    }
+    let folder = around(Path::new("."))?;
+    let origin = git2::Repository::open(&folder).ok().and_then(|repository| {
+        let remote = repository.find_remote("origin").ok()?;
+        remote.url().ok().map(str::to_owned)
+    });
+    open(global, origin.unwrap_or_else(|| folder.display().to_string()))
+}
+
+fn open(global: &Global, address: String) -> Result<Store, Failure> {
+    let live = global.branch.clone().unwrap_or_else(|| api::Repository::default().live_branch);
+    let mut options = Options::new(address, live);
+    options.source.clone_from(&global.source_branch);
+    options.cache.clone_from(&global.cache);
+    options.credentials = credentials();
+    options.network = Network {
+        proxy: variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]).map(GitSecret::new),
+        no_proxy: variable(&["NO_PROXY", "no_proxy"]),
+        certificate_authorities: variable(&["WINDLASS_CA_FILE", "SSL_CERT_FILE"]).map(PathBuf::from),
+        ..Network::default()
     };
     Ok(Store::open(options).map_err(Trouble::from)?)
 }
 
+/// Secrets come from the environment only: a command line is everybody's to read.
+fn credentials() -> Option<Credentials> {
+    let token = variable(&["WINDLASS_TOKEN"])?;
+    Some(match variable(&["WINDLASS_USERNAME"]) {
+        Some(user) => Credentials::Basic { user, password: GitSecret::new(token) },
+        None => Credentials::Token(GitSecret::new(token)),
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the door: what the environment says becomes an argument here")]
+fn variable(names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.is_empty())
+}
+
 /// The repository around a folder.
-fn around(folder: &Path) -> Result<String, Failure> {
+fn around(folder: &Path) -> Result<PathBuf, Failure> {
     let found = git2::Repository::discover(folder).map_err(|_| {
         Failure::usage("no repository here").hint("run inside a clone, or name one: `--repo https://…`, `--repo path/to/repo`")
     })?;
-    let path = found.workdir().unwrap_or_else(|| found.path());
-    Ok(path.display().to_string())
+    Ok(found.workdir().unwrap_or_else(|| found.path()).to_path_buf())
 }
 
-pub(super) fn reconciler<'a>(global: &Global, world: &'a RealWorld) -> Result<Reconciler<'a>, Failure> {
-    let overrides = Overrides { live_branch: global.branch.clone(), observe: None };
-    Ok(Reconciler::new(Box::new(store(global)?), world, overrides))
+pub fn reconciler<'a>(global: &Global, world: &'a RealWorld) -> Result<Reconciler<'a>, Failure> {
+    Ok(Reconciler::new(Box::new(remote(global)?), world, overrides(global)))
+}
+
+/// The same over what is at hand, for looking into the future.
+pub fn local_reconciler<'a>(global: &Global, world: &'a RealWorld) -> Result<Reconciler<'a>, Failure> {
+    Ok(Reconciler::new(Box::new(store(global)?), world, overrides(global)))
+}
+
+fn overrides(global: &Global) -> Overrides {
+    Overrides { live_branch: global.branch.clone(), observe: None }
 }
 
 /// The commit that a person names.

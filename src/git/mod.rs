@@ -1,14 +1,29 @@
 //! Git as a store of trees: objects are read by id, trees are written directly, and the only write to a branch is a
 //! compare-and-swap. No worktree is ever made.
 
-mod message;
-mod objects;
+mod address;
+mod folder;
+mod history;
+mod http;
+mod mirror;
+mod packet;
+mod path;
+mod program;
+mod secret;
+mod smart;
 mod store;
+pub mod trailers;
+mod tree_read;
+mod tree_write;
+mod wire;
+
+pub use http::Network;
+pub use path::RepoPath;
+pub use program::Ssh;
+pub use secret::{Credentials, Secret};
+pub use store::{Options, Store};
 
 use std::collections::BTreeMap;
-
-pub use message::Message;
-pub use store::{Store, StoreOptions};
 
 /// An object id. Git's own SHA-1 ids, in the store and in the simulated world alike.
 pub use git2::Oid;
@@ -111,7 +126,7 @@ pub trait Repo {
     /// Moves the live branch from `old` (`None`: it must not exist) to `new`, a descendant of `old`, or not at all.
     fn push(&mut self, old: Option<Oid>, new: Oid) -> Result<Push, GitError>;
     /// The commit that a branch, tag or id means; `None` where the repository knows none of that name.
-    fn resolve(&self, name: &str) -> Result<Option<Oid>, GitError>;
+    fn resolve(&mut self, name: &str) -> Result<Option<Oid>, GitError>;
     /// The name of the live branch.
     fn live_branch(&self) -> String;
     /// Takes another live branch; `fetch` must follow.

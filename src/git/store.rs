@@ -1,162 +1,433 @@
-//! The store over a repository on this machine: the objects go straight in, the branch moves by compare-and-swap.
+//! The real repository: a remote and its mirror on this machine.
 
+use super::address::Address;
+use super::folder::Folder;
+use super::history::{is_ancestor, known};
+use super::http::{Http, Network};
+use super::mirror::Mirror;
+use super::path::{RepoPath, shown};
+use super::program::{Program, Secure, Ssh};
+use super::secret::{Credentials, Scrub};
+use super::smart::Smart;
+use super::tree_write::{self, WriteError};
+use super::wire::{Fetch, Update, Wire};
+use super::{Change, CommitInfo, Entry, GitError, Heads, NewCommit, Oid, Person, Push, Repo, tree_read};
+use git2::{Commit, ErrorClass, ErrorCode, ObjectType, Repository, Signature, Time, Tree};
+use std::cell::Cell;
 use std::path::PathBuf;
 
-use git2::{ErrorCode, Repository};
-
-use super::{Change, CommitInfo, Entry, GitError, Heads, NewCommit, Oid, Push, Repo, objects};
-
-/// Which repository, which branches.
-#[derive(Debug, Clone, Default)]
-pub struct StoreOptions {
-    pub remote: String,
-    /// `None`: the branch that the remote's HEAD names.
-    pub source_branch: Option<String>,
-    pub live_branch: String,
+/// Which repository, and how it is reached.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `https://…`, `http://…`, `ssh://…`, `user@host:path`, `file:///…` or a folder. Credentials in it are taken out.
+    pub address: super::secret::Secret,
+    /// The folder below which mirrors are kept; `None`: a temporary one.
     pub cache: Option<PathBuf>,
+    /// The branch that people write; `None`: the one that the remote's HEAD names.
+    pub source: Option<String>,
+    /// The branch that we write.
+    pub live: String,
+    /// For http(s). They win over those in the address.
+    pub credentials: Option<Credentials>,
+    pub network: Network,
+    pub ssh: Ssh,
+    /// The `git` program, for ssh and for folders with hooks.
+    pub git: PathBuf,
 }
 
-impl StoreOptions {
-    pub fn from_environment(remote: String) -> Self {
-        Self { remote, ..Self::default() }
+impl Options {
+    pub fn new(address: impl Into<String>, live: impl Into<String>) -> Self {
+        Self {
+            address: super::secret::Secret::new(address),
+            cache: None,
+            source: None,
+            live: live.into(),
+            credentials: None,
+            network: Network::default(),
+            ssh: Ssh::default(),
+            git: PathBuf::from("git"),
+        }
     }
 }
 
+/// How much of the live branch's history a fresh mirror holds (commits). Of the source branch it holds the head.
+const LIVE_DEPTH: u32 = 100;
+/// The largest tree and the largest commit that are read (bytes).
+const LARGEST_TREE: usize = 32 << 20;
+const LARGEST_COMMIT: usize = 1 << 20;
+
+/// A repository behind its address. `Send`, so that it can be used on a thread for blocking work; one at a time.
 pub struct Store {
-    repo: Repository,
+    wire: Box<dyn Wire>,
+    mirror: Mirror,
     address: String,
-    source_branch: Option<String>,
-    live_branch: String,
+    /// Full names.
+    source: Option<String>,
+    live: String,
+    /// The branch that the remote's HEAD named at the last fetch.
+    found: Option<String>,
+    /// The live head at the last fetch or push.
     seen: Option<Oid>,
+    /// Commits that the remote is known to have.
+    bases: Vec<Oid>,
+    /// Something in the mirror could not be read: the next fetch starts from nothing.
+    broken: Cell<bool>,
 }
 
 impl Store {
-    pub fn open(options: StoreOptions) -> Result<Self, GitError> {
-        let address = options.remote.clone();
-        let path = address.strip_prefix("file://").unwrap_or(&address);
-        let refused = |cause: String| GitError::Refused { address: address.clone(), cause, hint: None };
-        if path.contains("://") {
-            return Err(refused("only repositories on this machine can be opened so far".to_owned()));
+    /// Opens or makes the mirror; the remote is not asked anything yet.
+    ///
+    /// # Errors
+    /// `Refused` for an address, a branch name or settings that cannot be used, `Mirror` for a folder that cannot be
+    /// written.
+    pub fn open(options: Options) -> Result<Self, GitError> {
+        let (address, found) = Address::parse(options.address.reveal())?;
+        let shown = address.shown();
+        let credentials = options.credentials.or(found);
+        if credentials.is_some() && address.is_in_the_clear() && !options.network.credentials_in_the_clear {
+            return Err(GitError::Refused {
+                address: shown,
+                cause: "credentials are not sent over plain http".into(),
+                hint: Some("use https, or allow it in the settings for a network that you trust".into()),
+            });
         }
-        let repo = Repository::open(path).map_err(|error| refused(error.message().to_owned()))?;
-        Ok(Self {
-            repo,
-            address: options.remote,
-            source_branch: options.source_branch,
-            live_branch: options.live_branch,
+        let mut scrub = Scrub::default();
+        if let Some(credentials) = &credentials {
+            scrub.hide_credentials(credentials);
+        }
+        let live = branch(&shown, &options.live)?;
+        let source = options.source.as_deref().map(|name| branch(&shown, name)).transpose()?;
+        let program = Program { git: options.git, ssh: options.ssh, timeout: options.network.timeout, scrub: scrub.clone() };
+        let wire: Box<dyn Wire> = match &address {
+            Address::Http(url) => Box::new(Smart::new(Http::new(url, credentials.as_ref(), &options.network, scrub)?)),
+            Address::Ssh(url) => Box::new(Secure { program, address: url.clone() }),
+            Address::Folder(path) => Box::new(Folder::new(path.clone(), program)),
+        };
+        let mirror = Mirror::open(options.cache.as_deref(), &address)?;
+        let mut store = Self {
+            wire,
+            mirror,
+            address: shown,
+            source,
+            live,
+            found: None,
             seen: None,
-        })
+            bases: Vec::new(),
+            broken: Cell::new(false),
+        };
+        match store.mirror.reference(&store.seen_name()) {
+            Ok(seen) => store.seen = seen,
+            Err(_) => store.broken.set(true),
+        }
+        Ok(store)
     }
 
-    fn head_of(&self, branch: &str) -> Option<Oid> {
-        [format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}")]
-            .iter()
-            .find_map(|name| self.repo.refname_to_id(name).ok())
+    fn seen_name(&self) -> String {
+        format!("refs/windlass/seen/{}", self.live.strip_prefix("refs/heads/").unwrap_or(&self.live))
     }
 
-    fn source_name(&self) -> Option<String> {
-        self.source_branch.clone().or_else(|| {
-            let head = self.repo.find_reference("HEAD").ok()?;
-            head.symbolic_target().ok().flatten()?.strip_prefix("refs/heads/").map(str::to_owned)
-        })
+    fn refused(&self, cause: String, hint: &str) -> GitError {
+        GitError::Refused { address: self.address.clone(), cause, hint: Some(hint.into()) }
     }
 
-    fn refused(&self, cause: impl Into<String>, hint: Option<&str>) -> GitError {
-        GitError::Refused { address: self.address.clone(), cause: cause.into(), hint: hint.map(str::to_owned) }
+    fn fetch_once(&mut self) -> Result<Heads, GitError> {
+        let names: Vec<&str> = [Some(self.live.as_str()), self.source.as_deref()].into_iter().flatten().collect();
+        let advertised = self.wire.list(&names)?;
+        let source_name =
+            self.source.clone().or(advertised.head).ok_or_else(|| {
+                self.refused("the remote's HEAD names no branch".into(), "name the source branch in the settings")
+            })?;
+        self.found = Some(source_name.clone());
+        let source = advertised.refs.get(&source_name).copied().ok_or_else(|| {
+            let name = source_name.strip_prefix("refs/heads/").unwrap_or(&source_name);
+            self.refused(format!("there is no branch {name}"), "push the branch, or name another source branch")
+        })?;
+        let live = advertised.refs.get(&self.live).copied();
+        let lock = self.mirror.lock()?;
+        self.mirror.reopen()?;
+        let live = live.map(|tip| self.bring(&self.live.clone(), tip, None)).transpose()?;
+        let source = if source_name == self.live { live.unwrap_or(source) } else { self.bring(&source_name, source, Some(1))? };
+        let rewritten = match (self.seen, live) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(seen), Some(live)) => {
+                !is_ancestor(self.mirror.repo(), seen, live).map_err(|error| self.mirror.error(&error))?
+            }
+        };
+        if let (Some(live), true) = (live, live != self.seen) {
+            self.mirror.set_reference(&self.seen_name(), live)?;
+        }
+        drop(lock);
+        self.seen = live;
+        self.bases = [live, Some(source)].into_iter().flatten().collect();
+        Ok(Heads { source, live, rewritten })
+    }
+
+    /// Makes sure that the mirror holds the branch `name`, which stands at `tip`. Gives the tip that it holds then.
+    fn bring(&mut self, name: &str, tip: Oid, depth: Option<u32>) -> Result<Oid, GitError> {
+        let note = |name: &str| format!("refs/windlass/remote/{}", name.strip_prefix("refs/").unwrap_or(name));
+        let before = self.mirror.reference(&note(name))?;
+        if before == Some(tip) {
+            return if self.mirror.holds(tip) { Ok(tip) } else { Err(self.mirror.broken("the last commit fetched is gone")) };
+        }
+        let mut heads: Vec<Oid> = before.into_iter().collect();
+        for other in [Some(self.live.as_str()), self.source.as_deref()].into_iter().flatten() {
+            heads.extend(self.mirror.reference(&note(other))?);
+        }
+        let known = known(self.mirror.repo(), &heads).map_err(|error| self.mirror.error(&error))?;
+        // Later fetches of the live branch bring all that came since, so that ancestors can be told.
+        let depth = depth.or(before.is_none().then_some(LIVE_DEPTH));
+        let request = Fetch { name, tip, known: &known, depth };
+        let tip = self.wire.fetch(self.mirror.repo(), &request)?;
+        if !self.mirror.holds(tip) {
+            return Err(self.mirror.broken(&format!("the commit {tip} was fetched and is not there")));
+        }
+        self.mirror.set_reference(&note(name), tip)?;
+        Ok(tip)
+    }
+
+    /// What became of a push that did not plainly succeed. Told by the branch itself, never by words.
+    fn settle(&mut self, old: Option<Oid>, new: Oid, failure: GitError) -> Result<Push, GitError> {
+        let live = self.live.clone();
+        let current = match self.wire.list(&[&live]) {
+            Ok(advertised) => advertised.refs.get(&live).copied(),
+            Err(again) => {
+                return Err(match failure {
+                    GitError::Unreachable { address, cause } => {
+                        let cause = format!(
+                            "{cause}; what became of the push is not known, since the branch could not be read again: {again}"
+                        );
+                        GitError::Unreachable { address, cause }
+                    }
+                    failure => failure,
+                });
+            }
+        };
+        if current == Some(new) {
+            return Ok(self.done(new));
+        }
+        if current == old {
+            return Err(failure);
+        }
+        let Some(current) = current else { return Ok(Push::Moved) };
+        let _lock = self.mirror.lock()?;
+        let built_on = match self.bring(&live, current, None) {
+            Ok(current) => is_ancestor(self.mirror.repo(), new, current).unwrap_or(false),
+            // Not knowing whether our commit is below is no harm: whoever fetches next sees it.
+            Err(_) => false,
+        };
+        Ok(if built_on { self.done(new) } else { Push::Moved })
+    }
+
+    fn done(&mut self, new: Oid) -> Push {
+        // The notes save the next fetch the way; where they cannot be written, it fetches once more.
+        let note = format!("refs/windlass/remote/{}", self.live.strip_prefix("refs/").unwrap_or(&self.live));
+        let _ = self.mirror.set_reference(&note, new);
+        let _ = self.mirror.set_reference(&self.seen_name(), new);
+        self.seen = Some(new);
+        self.bases.push(new);
+        Push::Done
+    }
+
+    /// An error of libgit2 while it read or wrote the mirror.
+    fn failed(&self, error: &git2::Error) -> GitError {
+        if !matches!(error.class(), ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::Reference | ErrorClass::Invalid) {
+            self.broken.set(true);
+        }
+        self.mirror.error(error)
+    }
+
+    fn repo(&self) -> &Repository {
+        self.mirror.repo()
+    }
+
+    /// Looks at an object's size before it is read.
+    fn check_size(&self, id: Oid, kind: ObjectType, limit: usize) -> Result<(), GitError> {
+        let odb = self.repo().odb().map_err(|error| self.failed(&error))?;
+        let content = |cause: String| GitError::Content { path: id.to_string(), cause };
+        match odb.read_header(id) {
+            Ok((size, found)) if found == kind && size <= limit => Ok(()),
+            Ok((size, found)) if found == kind => Err(content(format!("{size} bytes, but no more than {limit} are read"))),
+            Ok((_, found)) => Err(content(format!("a {found} stands where a {kind} is needed"))),
+            Err(error) if error.code() == ErrorCode::NotFound && kind != ObjectType::Blob => {
+                Err(content(format!("this {kind} is not in the mirror, which does not hold the whole history")))
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    fn find_commit(&self, id: Oid) -> Result<Commit<'_>, GitError> {
+        self.check_size(id, ObjectType::Commit, LARGEST_COMMIT)?;
+        self.repo().find_commit(id).map_err(|error| self.failed(&error))
+    }
+
+    fn find_tree(&self, id: Oid) -> Result<Tree<'_>, GitError> {
+        self.check_size(id, ObjectType::Tree, LARGEST_TREE)?;
+        self.repo().find_tree(id).map_err(|error| self.failed(&error))
+    }
+
+    fn find(&self, tree: Oid, path: &str) -> Result<Option<Entry>, GitError> {
+        let path = RepoPath::new(path)?;
+        tree_read::find(self.repo(), tree, &path).map_err(|error| self.failed(&error))?
     }
 }
 
 impl Repo for Store {
+    /// Nothing is fetched where the remote's branches stand as they stood. A broken mirror is rebuilt once. `rewritten` is
+    /// told once: the new head counts as seen from then on.
     fn fetch(&mut self) -> Result<Heads, GitError> {
-        let name = self
-            .source_name()
-            .ok_or_else(|| self.refused("HEAD names no branch", Some("give the branch with `--source-branch`")))?;
-        let source = self.head_of(&name).ok_or_else(|| {
-            self.refused(format!("there is no branch `{name}`"), Some("give the branch with the sources with `--source-branch`"))
-        })?;
-        let live = self.head_of(&self.live_branch);
-        let gone = |seen: Oid| live.is_none_or(|live| live != seen && !self.repo.graph_descendant_of(live, seen).unwrap_or(true));
-        let rewritten = self.seen.is_some_and(gone);
-        self.seen = live;
-        Ok(Heads { source, live, rewritten })
+        if self.broken.get() || self.mirror.is_cluttered() {
+            self.mirror.rebuild()?;
+            self.broken.set(false);
+            // Whether the old head is below the new one cannot be told from a history that is cut off.
+            self.seen = None;
+        }
+        match self.fetch_once() {
+            Err(GitError::Mirror { path, cause }) => {
+                tracing::warn!(mirror.path = path, cause, "the mirror is broken and is made anew");
+                self.mirror.rebuild()?;
+                self.seen = None;
+                self.fetch_once()
+            }
+            other => other,
+        }
     }
 
     fn entry(&self, commit: Oid, path: &str) -> Result<Option<Entry>, GitError> {
-        objects::entry(&self.repo, commit, path)
+        self.find(self.find_commit(commit)?.tree_id(), path)
     }
 
     fn list(&self, tree: Oid) -> Result<Vec<Entry>, GitError> {
-        objects::list(&self.repo, tree)
+        let entries = tree_read::checked(&self.find_tree(tree)?)?;
+        Ok(entries.into_iter().map(|raw| Entry { kind: tree_read::kind(raw.mode), name: raw.name, id: raw.id }).collect())
     }
 
     fn blob(&self, id: Oid, limit: usize) -> Result<Vec<u8>, GitError> {
-        objects::blob(&self.repo, id, limit)
+        self.check_size(id, ObjectType::Blob, limit)?;
+        Ok(self.repo().find_blob(id).map_err(|error| self.failed(&error))?.content().to_vec())
     }
 
     fn commit(&self, id: Oid) -> Result<CommitInfo, GitError> {
-        objects::commit(&self.repo, id)
+        let commit = self.find_commit(id)?;
+        let odb = self.repo().odb().map_err(|error| self.failed(&error))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let author = commit.author();
+        Ok(CommitInfo {
+            id,
+            tree: commit.tree_id(),
+            parent: commit.parent_ids().next().filter(|parent| odb.exists(*parent)),
+            author: Person { name: text(author.name_bytes()), email: text(author.email_bytes()) },
+            time: commit.time().seconds(),
+            message: text(commit.message_bytes()),
+        })
     }
 
     fn write(&mut self, parent: Option<Oid>, commit: &NewCommit) -> Result<Oid, GitError> {
-        objects::write_commit(&self.repo, parent, commit)
+        let tree = self.tree_of(parent, &commit.changes)?;
+        let person = &commit.author;
+        let content = |cause: &str| GitError::Content { path: "the commit".into(), cause: cause.into() };
+        // libgit2 would quietly drop such characters.
+        let odd = |text: &str| text.trim().is_empty() || text.contains(['<', '>', '\n', '\r', '\0']);
+        if odd(&person.name) || odd(&person.email) {
+            return Err(content("the author needs a name and an email address, without < > and line breaks"));
+        }
+        if commit.message.contains('\0') {
+            return Err(content("the message holds a NUL"));
+        }
+        let parents: Vec<Commit<'_>> = parent.map(|parent| self.find_commit(parent)).transpose()?.into_iter().collect();
+        let written = Signature::new(&person.name, &person.email, &Time::new(commit.time, 0)).and_then(|signature| {
+            let tree = self.repo().find_tree(tree)?;
+            let parents: Vec<&Commit<'_>> = parents.iter().collect();
+            self.repo().commit(None, &signature, &signature, &commit.message, &tree, &parents)
+        });
+        written.map_err(|error| self.failed(&error))
     }
 
     fn tree_of(&mut self, parent: Option<Oid>, changes: &[Change]) -> Result<Oid, GitError> {
-        objects::tree_of(&self.repo, parent, changes)
+        let base = parent.map(|parent| self.find_commit(parent).map(|commit| commit.tree_id())).transpose()?;
+        tree_write::tree(self.repo(), base, changes).map_err(|error| match error {
+            WriteError::Said(error) => error,
+            WriteError::Git(error) => self.failed(&error),
+        })
     }
 
     fn entry_in(&self, tree: Oid, path: &str) -> Result<Option<Entry>, GitError> {
-        objects::entry_in(&self.repo, tree, path)
+        self.find_tree(tree)?;
+        self.find(tree, path)
     }
 
     fn push(&mut self, old: Option<Oid>, new: Oid) -> Result<Push, GitError> {
-        let name = format!("refs/heads/{}", self.live_branch);
-        if !self.repo.is_bare()
-            && self.repo.find_reference("HEAD").is_ok_and(|head| head.symbolic_target().ok().flatten() == Some(&name))
-        {
-            return Err(
-                self.refused("the live branch is checked out here", Some("check out another branch, or use a bare repository"))
-            );
+        self.find_commit(new)?;
+        if let Some(old) = old {
+            let descends = is_ancestor(self.repo(), old, new).map_err(|error| self.failed(&error))?;
+            if !descends {
+                let cause = format!("{new} does not descend from {old}, and a branch is only ever moved forward");
+                return Err(self.refused(cause, "fetch, and decide again from the branch's head"));
+            }
         }
-        let present = self.repo.refname_to_id(&name).ok();
-        let moved = match (present, old) {
-            (None, _) => self.repo.reference(&name, new, false, "windlass").map(|_| ()),
-            (Some(present), Some(old)) if present == old => {
-                self.repo.reference_matching(&name, new, true, old, "windlass").map(|_| ())
-            }
-            (Some(_), _) => return Ok(Push::Moved),
-        };
-        match moved {
-            Ok(()) => {
-                self.seen = Some(new);
-                Ok(Push::Done)
-            }
-            Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists | ErrorCode::Locked) => Ok(Push::Moved),
-            Err(error) => Err(self.refused(error.message().to_owned(), None)),
+        let bases: Vec<Oid> = self.bases.iter().copied().chain(old).filter(|base| *base != new).collect();
+        let live = self.live.clone();
+        let update = Update { name: &live, old, new, bases: &bases };
+        match self.wire.push(self.mirror.repo(), &update) {
+            Ok(()) => Ok(self.done(new)),
+            Err(failure) => self.settle(old, new, failure),
         }
     }
 
-    fn resolve(&self, name: &str) -> Result<Option<Oid>, GitError> {
-        let remote = format!("refs/remotes/origin/{name}");
-        let found = [name, &remote].iter().find_map(|name| self.repo.revparse_single(name).ok()?.peel_to_commit().ok());
-        Ok(found.map(|commit| commit.id()))
+    /// Branches are asked from the remote and fetched; a commit's id must be in the mirror, which holds the newest commits
+    /// of the live branch.
+    fn resolve(&mut self, name: &str) -> Result<Option<Oid>, GitError> {
+        if name.is_empty() || name.starts_with('-') {
+            return Ok(None);
+        }
+        if let Some(found) = self.wire.revision(name) {
+            return Ok(Some(found));
+        }
+        if let Ok(full) = branch(&self.address, name) {
+            let tip = self.wire.list(&[&full])?.refs.get(&full).copied();
+            if let Some(tip) = tip {
+                let _lock = self.mirror.lock()?;
+                let depth = (full != self.live).then_some(1);
+                return self.bring(&full, tip, depth).map(Some);
+            }
+        }
+        let found = self.repo().revparse_single(name).and_then(|object| object.peel_to_commit());
+        Ok(found.ok().map(|commit| commit.id()))
     }
 
     fn live_branch(&self) -> String {
-        self.live_branch.clone()
+        self.live.strip_prefix("refs/heads/").unwrap_or(&self.live).to_owned()
     }
 
     fn set_live_branch(&mut self, name: &str) -> Result<(), GitError> {
-        self.live_branch = name.to_owned();
-        self.seen = None;
+        self.live = branch(&self.address, name)?;
+        self.seen = self.mirror.reference(&self.seen_name())?;
         Ok(())
     }
 
     fn same_branch(&self) -> bool {
-        self.source_name().as_deref() == Some(&self.live_branch)
+        self.source.as_ref().or(self.found.as_ref()) == Some(&self.live)
     }
 
     fn address(&self) -> String {
         self.address.clone()
     }
+}
+
+/// A branch's full name, checked: Git's own rules, and nothing that a program could take for an option.
+fn branch(address: &str, name: &str) -> Result<String, GitError> {
+    let full = format!("refs/heads/{name}");
+    let usable = !name.starts_with('-')
+        && !name.starts_with("refs/")
+        && name != "HEAD"
+        && name.len() < 200
+        && git2::Reference::is_valid_name(&full);
+    if usable {
+        return Ok(full);
+    }
+    Err(GitError::Refused {
+        address: address.into(),
+        cause: format!("{} is no name for a branch", shown(name)),
+        hint: Some("give the branch's short name, such as main".into()),
+    })
 }

@@ -27,7 +27,7 @@ pub(super) fn of(
     if memory.verified.get(app).copied() != home {
         let newest = introduced(repo, live, |commit| Ok(repo.entry(commit, &app.home())?.map(|entry| entry.id)))?;
         // `None`: brought by a commit that the mirror does not hold, long ago.
-        if let Some(newest) = newest.filter(|newest| newest.parent.map(|id| id.to_string()) != state.parent) {
+        if let Some(newest) = newest.filter(|newest| newest.parent.is_some_and(|id| Some(id.to_string()) != state.parent)) {
             return reverted(repo, &newest, app);
         }
     }

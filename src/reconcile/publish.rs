@@ -5,8 +5,9 @@ use serde_json::json;
 use super::Trouble;
 use super::layout::{self, AppId};
 use crate::api::{Author, Rollout};
-use crate::engine::{Leg, Move};
-use crate::git::{Change, Message, NewCommit, Oid, Person, Repo};
+use crate::engine::{Leg, Move, State};
+use crate::git::trailers::{Message, TrailerError};
+use crate::git::{Change, NewCommit, Oid, Person, Repo};
 use crate::manifest::ObjectSet;
 use crate::render::Pods;
 
@@ -26,20 +27,19 @@ pub(super) struct Frame<'a> {
 /// Writes the commit on `parent`. Gives its id and subject.
 pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>, step: &Move) -> Result<(Oid, String), Trouble> {
     let mut changes = Vec::new();
-    let attributes = parent.map(|parent| repo.entry(parent, ATTRIBUTES)).transpose()?.flatten();
-    if attributes.is_none() {
-        let content = b".windlass/** linguist-generated=true\n".to_vec();
-        changes.push(Change::File { path: ATTRIBUTES.to_owned(), content });
+    let attributes = parent.map(|parent| layout::read_file(repo, parent, ATTRIBUTES)).transpose()?.flatten();
+    let is_new = attributes.is_none();
+    let attributes = attributes.unwrap_or_else(|| b".windlass/** linguist-generated=true\n".to_vec());
+    if is_new && !frame.app.path.is_empty() {
+        changes.push(Change::File { path: ATTRIBUTES.to_owned(), content: attributes.clone() });
     }
     let source = step.candidate.as_ref().filter(|_| matches!(step.state.shape.pods, Pods::Held { .. } | Pods::Candidate));
     let slot = source.and(step.state.candidate.as_ref()).unwrap_or(&step.state.stable);
     let metadata = layout::metadata(&slot.source, &repo.address(), frame.command);
     let mut files = layout::live_files(&step.live.objects, &metadata)?;
-    if let (true, Some(parent)) = (frame.app.path.is_empty(), parent)
-        && let Some(content) = layout::read_file(repo, parent, ATTRIBUTES)?
-    {
+    if frame.app.path.is_empty() {
         // Of the root's own files this one is not the app's.
-        files.insert(ATTRIBUTES.to_owned(), content);
+        files.insert(ATTRIBUTES.to_owned(), attributes);
     }
     changes.push(Change::Files { directory: frame.app.path.clone(), files });
     let mut state = step.state.clone();
@@ -54,13 +54,10 @@ pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>,
     };
     let (stable, candidate) = (slot(repo, "stable")?, slot(repo, "candidate")?);
     let subject = format!("{}: {}", frame.app.name, step.title);
-    let message = Message {
-        subject: subject.clone(),
-        body: step.why.iter().filter(|why| !why.is_empty()).cloned().collect(),
-        trailers: trailers(frame, step, &state, stable, candidate)?,
-    };
+    let message = step.why.iter().fold(Message::new(&subject), |message, why| message.paragraph(why));
+    let message = trailers(message, frame, step, &state, stable, candidate).map_err(defect)?;
     let author = Person { name: frame.author.name.clone(), email: frame.author.email.clone() };
-    let commit = NewCommit { changes, message: message.to_string(), author, time: frame.time };
+    let commit = NewCommit { changes, message: message.text(), author, time: frame.time };
     Ok((repo.write(parent, &commit)?, subject))
 }
 
@@ -81,51 +78,54 @@ pub(super) fn eject(
     }
     let changes = vec![Change::Files { directory: app.path.clone(), files }, Change::Remove { path: app.home() }];
     let subject = format!("{}: eject", app.name);
-    let message = Message {
-        subject: subject.clone(),
-        body: vec![
-            "The live path is the plain source again; Windlass manages it no more. Pods restart once where the revision label goes.".to_owned(),
-        ],
-        trailers: vec![
-            ("Windlass-Release".to_owned(), format!("{app}#0")),
-            ("Windlass-Step".to_owned(), "eject".to_owned()),
-            ("Windlass-By".to_owned(), json!(by).to_string()),
-        ],
-    };
+    let text =
+        "The live path is the plain source again; Windlass manages it no more. Pods restart once where the revision label goes.";
+    let message = Message::new(&subject)
+        .paragraph(text)
+        .word("Windlass-Release", &format!("{app}#0"))
+        .and_then(|message| message.word("Windlass-Step", "eject")?.json("Windlass-By", &by))
+        .map_err(defect)?;
     let author = Person { name: author.name.clone(), email: author.email.clone() };
-    Ok((repo.write(Some(parent), &NewCommit { changes, message: message.to_string(), author, time })?, subject))
+    Ok((repo.write(Some(parent), &NewCommit { changes, message: message.text(), author, time })?, subject))
+}
+
+fn defect(error: TrailerError) -> Trouble {
+    Trouble::Defect(error.to_string())
 }
 
 fn trailers(
+    message: Message,
     frame: &Frame<'_>,
     step: &Move,
-    state: &crate::engine::State,
+    state: &State,
     stable: Option<String>,
     candidate: Option<String>,
-) -> Result<Vec<(String, String)>, Trouble> {
+) -> Result<Message, TrailerError> {
     let at = match step.leg {
         Leg::Note | Leg::Adopt | Leg::Sync | Leg::Complete | Leg::RollbackEnd if state.step == 0 => step.leg.word().to_owned(),
         leg => format!("{}/{} {}", state.step, frame.rollout.steps.len(), leg.word()),
     };
-    let mut trailers = vec![
-        ("Windlass-Release", format!("{}#{}", frame.app, state.release)),
-        ("Windlass-Step", at),
-        ("Windlass-Phase", format!("{:?}", state.phase)),
-        ("Windlass-Tree", state.tree.clone()),
-    ];
-    trailers.extend(stable.map(|id| ("Windlass-Stable", id)));
-    trailers.extend(candidate.map(|id| ("Windlass-Candidate", id)));
-    trailers.push(("Windlass-Source", state.source.commit.clone()));
+    let mut message = message
+        .word("Windlass-Release", &format!("{}#{}", frame.app, state.release))?
+        .word("Windlass-Step", &at)?
+        .word("Windlass-Phase", &format!("{:?}", state.phase))?
+        .word("Windlass-Tree", &state.tree)?;
+    if let Some(id) = stable {
+        message = message.word("Windlass-Stable", &id)?;
+    }
+    if let Some(id) = candidate {
+        message = message.word("Windlass-Candidate", &id)?;
+    }
+    message = message.word("Windlass-Source", &state.source.commit)?;
     for gate in &step.gates {
-        let line = serde_json::to_string(gate).map_err(|error| Trouble::Defect(error.to_string()))?;
-        trailers.push(("Windlass-Gate", line));
+        message = message.json("Windlass-Gate", gate)?;
     }
     for approval in &step.approvals {
-        let line = json!({"login": approval.login, "tree": approval.tree, "at": approval.at.to_string()});
-        trailers.push(("Windlass-Approved-By", line.to_string()));
+        let fact = json!({"login": approval.login, "tree": approval.tree, "at": approval.at.to_string()});
+        message = message.json("Windlass-Approved-By", &fact)?;
     }
-    if let Some(by) = &step.by {
-        trailers.push(("Windlass-By", json!(by).to_string()));
+    match &step.by {
+        Some(by) => message.json("Windlass-By", by),
+        None => Ok(message),
     }
-    Ok(trailers.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::metrics::Behaviour;
 use super::world::World;
 use crate::api::Observe;
-use crate::git::{Change, NewCommit, Oid, Person, Repo as _, Store, StoreOptions};
+use crate::git::{Change, NewCommit, Oid, Options, Person, Repo as _, Store};
 use crate::metrics::{MetricsError, Prometheus, PrometheusOptions, Sample, Source as _};
 use crate::observe::{ObserveError, Sighting, Target};
 use crate::reconcile::{AppReport, Made, Overrides, Pass, Reconciler, Surroundings, Trouble};
@@ -235,10 +235,7 @@ impl<'a> Demo<'a> {
 }
 
 fn store(folder: &Path, live_branch: &str) -> Result<Store, Trouble> {
-    let options = StoreOptions {
-        source_branch: Some(SOURCE_BRANCH.to_owned()),
-        live_branch: live_branch.to_owned(),
-        ..StoreOptions::from_environment(folder.display().to_string())
-    };
+    let mut options = Options::new(folder.display().to_string(), live_branch);
+    options.source = Some(SOURCE_BRANCH.to_owned());
     Ok(Store::open(options)?)
 }

@@ -220,7 +220,7 @@ impl Repo for MemoryGit {
         })
     }
 
-    fn resolve(&self, name: &str) -> Result<Option<Oid>, GitError> {
+    fn resolve(&mut self, name: &str) -> Result<Option<Oid>, GitError> {
         self.alive()?;
         let known = |id: &Oid| self.mirror.commit(*id).is_ok();
         Ok(self.remote.head(name).or_else(|| Oid::from_str(name).ok()).filter(known))

@@ -1,0 +1,70 @@
+//! What every kind of remote can do: say where its branches stand, give history, and take a commit by compare-and-swap.
+
+use super::history::Known;
+use super::{GitError, Oid};
+use git2::Repository;
+use std::collections::BTreeMap;
+
+/// What a remote says of itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Advertised {
+    /// The full name of the branch that HEAD names.
+    pub(super) head: Option<String>,
+    /// Of the references asked for, those that exist, by full name.
+    pub(super) refs: BTreeMap<String, Oid>,
+}
+
+/// A request for one branch.
+pub(super) struct Fetch<'a> {
+    /// The full name.
+    pub(super) name: &'a str,
+    /// Where it stood when it was listed.
+    pub(super) tip: Oid,
+    pub(super) known: &'a Known,
+    /// How many commits of history; `None`: all since what is known.
+    pub(super) depth: Option<u32>,
+}
+
+/// The one kind of change that we make to a remote.
+pub(super) struct Update<'a> {
+    /// The full name of the branch.
+    pub(super) name: &'a str,
+    /// Where it must stand; `None`: it must not exist.
+    pub(super) old: Option<Oid>,
+    pub(super) new: Oid,
+    /// Commits that the remote has.
+    pub(super) bases: &'a [Oid],
+}
+
+pub(super) trait Wire: Send {
+    fn list(&mut self, names: &[&str]) -> Result<Advertised, GitError>;
+    /// Brings the history of a branch into the mirror. Gives the tip that it brought: the branch may have moved.
+    fn fetch(&mut self, mirror: &Repository, request: &Fetch<'_>) -> Result<Oid, GitError>;
+    /// The commit that a name or an expression such as `HEAD~2` means, where the remote can tell; it is then in the mirror.
+    fn revision(&mut self, _name: &str) -> Option<Oid> {
+        None
+    }
+    /// `Ok`: the remote said that it took the update. An error tells what was seen, not what happened: read the branch again.
+    fn push(&mut self, mirror: &Repository, update: &Update<'_>) -> Result<(), GitError>;
+}
+
+/// What a remote's refusal of an update means. Whether the branch has moved is never read from this text.
+pub(super) fn declined(address: &str, reason: &str, text: &str) -> GitError {
+    let cause = match text {
+        "" => format!("the push was refused: {reason}"),
+        text => format!("the push was refused: {reason}: {text}"),
+    };
+    let lower = cause.to_lowercase();
+    if lower.contains("lock") && !lower.contains("block") || lower.contains("failed to update ref") {
+        // Another push holds the branch's lock, or one was left behind by a crash on the server.
+        return GitError::Unreachable { address: address.into(), cause };
+    }
+    let hint = if lower.contains("hook") {
+        "a hook on the server decides who may push what: let the user that Windlass pushes as pass, or deliver by pull request"
+    } else if lower.contains("protected") {
+        "the branch is protected: allow the user that Windlass pushes as, or deliver by pull request"
+    } else {
+        "look at the server's rules for this branch and at the rights of the user that Windlass pushes as"
+    };
+    GitError::Refused { address: address.into(), cause, hint: Some(hint.into()) }
+}
