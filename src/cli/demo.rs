@@ -83,9 +83,12 @@ impl View {
         if self.drawn > 0 {
             text.push_str(&format!("\x1b[{}A", self.drawn));
         }
+        // A line that is too long is cut by the terminal: a wrapped one would shift what is drawn next.
+        text.push_str("\x1b[?7l");
         for line in &lines {
             text.push_str(&format!("\x1b[2K{line}\n"));
         }
+        text.push_str("\x1b[?7h");
         self.drawn = lines.len();
         if ended {
             text.push('\n');
@@ -138,7 +141,10 @@ fn lines(frame: &Frame, commits: &[Made]) -> Vec<String> {
                 format!("{} step {}/{}", report.phase, report.step, report.steps)
             },
             report.hold.as_ref().map(|hold| hold_line(hold, frame.now)).unwrap_or_default(),
-            report.metrics.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "),
+            match report.metrics.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ") {
+                none if none.is_empty() => styled(DIM, "no look yet in this step"),
+                some => some,
+            },
         ),
     };
     let all = (frame.old_pods + frame.new_pods).max(1);

@@ -21,6 +21,9 @@ pub fn decide(input: &Input<'_>) -> Result<Decision, RenderError> {
     if let Some(decision) = history::decide(input, recorded)? {
         return Ok(decision);
     }
+    if !recorded.phase.is_busy() && input.source.is_none() {
+        return Ok(Decision::Rest);
+    }
     let mut state = recorded.clone();
     let ground = moves::ground(input, &state)?;
     wait::learn(&mut state, input, ground);

@@ -60,7 +60,7 @@ impl Reconciler<'_> {
         let (heads, settings, apps) = self.look()?;
         let mut pass = Pass::default();
         for app in apps.iter().filter(|app| self.is_chosen(&app.id)).cloned().collect::<Vec<_>>() {
-            let report = match self.gather(&heads, &settings, &app).and_then(|gathered| self.decide(&gathered)) {
+            let report = match self.gather(&heads, &settings, &app, false).and_then(|gathered| self.decide(&gathered)) {
                 Ok((decision, report)) => AppReport { hold: held(&decision, report.hold.clone()), ..report },
                 Err(trouble) => failed(&app, &trouble),
             };
@@ -70,7 +70,7 @@ impl Reconciler<'_> {
     }
 
     fn one(&mut self, heads: &Heads, settings: &Repository, app: &App, head: Option<Oid>) -> (AppReport, Option<(Oid, String)>) {
-        let result = self.gather(heads, settings, app).and_then(|gathered| {
+        let result = self.gather(heads, settings, app, false).and_then(|gathered| {
             let (decision, report) = self.decide(&gathered)?;
             let commit = self.due(&gathered, decision, head, settings)?;
             Ok((report, commit))

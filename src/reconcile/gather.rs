@@ -113,7 +113,8 @@ impl Reconciler<'_> {
         Ok(settings)
     }
 
-    pub(super) fn gather(&mut self, heads: &Heads, settings: &Repository, app: &App) -> Result<Gathered, Trouble> {
+    /// `lenient`: a person speaks, so a source that cannot be read is no reason to give up.
+    pub(super) fn gather(&mut self, heads: &Heads, settings: &Repository, app: &App, lenient: bool) -> Result<Gathered, Trouble> {
         let now = self.around.now();
         let repo = &*self.repo;
         let history = history::of(repo, heads, &app.id, app.state.as_ref(), &mut self.memory)?;
@@ -126,9 +127,16 @@ impl Reconciler<'_> {
             Origin::Unchanged => (recorded_rollout()?, None, false),
             Origin::Gone => (recorded_rollout()?, None, true),
             Origin::Fresh(fresh) => (fresh.rollout.clone(), Some(fresh.clone()), false),
+            // What is on its way back, or past its last gate, needs nothing of the source any more.
+            Origin::Broken(_) if app.state.as_ref().is_some_and(|state| lenient || is_leaving(state)) => {
+                (recorded_rollout()?, None, false)
+            }
             Origin::Broken(trouble) => return Err(trouble.clone()),
         };
+        let at_rest = matches!(app.origin, Origin::Unchanged) && app.state.as_ref().is_some_and(|state| !state.phase.is_busy());
         let slot = |name: &str| match (heads.live, &app.state) {
+            // At rest and unchanged: nothing is rendered, so nothing is read.
+            (Some(_), Some(_)) if at_rest && !lenient && history == History::Ours => Ok(None),
             (Some(live), Some(_)) => layout::read_slot(repo, live, &app.id, name),
             _ => Ok(None),
         };
@@ -225,6 +233,10 @@ impl Reconciler<'_> {
         let digest = manifest::digest(&Value::String(query)).chars().take(16).collect();
         Look { metric: metric.name.clone(), at: gathered.now, query: digest, answer }
     }
+}
+
+fn is_leaving(state: &State) -> bool {
+    matches!(state.phase, engine::Phase::RollingBack | engine::Phase::Finalising)
 }
 
 fn sight(sighting: Sighting) -> Sight {

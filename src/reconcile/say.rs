@@ -43,7 +43,7 @@ impl Reconciler<'_> {
         for attempt in 1..=TRIES {
             let (heads, settings, apps) = self.look()?;
             let app = pick(&apps, name)?.clone();
-            let gathered = self.gather(&heads, &settings, &app)?;
+            let gathered = self.gather(&heads, &settings, &app, true)?;
             let command = match (command, heads.live) {
                 (Command::Adopt(_), Some(live)) => {
                     Command::Adopt(layout::adoptable(&*self.repo, live, &app.id, &gathered.rollout)?)
