@@ -126,11 +126,14 @@ impl Http {
     }
 
     /// Asks for what a service has to say of itself.
-    pub(super) fn discover(&mut self, service: &str) -> Result<Box<dyn Read>, GitError> {
+    pub(super) fn discover(&mut self, service: &str, version2: bool) -> Result<Box<dyn Read>, GitError> {
         let suffix = format!("/info/refs?service={service}");
         self.base.clone_from(&self.address);
         for _ in 0..=REDIRECTS {
-            let mut request = self.agent.get(format!("{}{suffix}", self.base)).header("Git-Protocol", "version=2");
+            let mut request = self.agent.get(format!("{}{suffix}", self.base));
+            if version2 {
+                request = request.header("Git-Protocol", "version=2");
+            }
             if let Some(authorization) = &self.authorization {
                 request = request.header("Authorization", authorization.clone());
             }

@@ -50,20 +50,26 @@ impl Smart {
         }
     }
 
-    /// Asks the server what it is; where it speaks version 0, that answer lists its references too.
-    fn discover(&mut self) -> Result<(Dialect, Vec<String>), GitError> {
-        let mut stream = self.http.discover(UPLOAD)?;
-        let mut lines = Vec::new();
-        let mut first = self.next(&mut stream)?;
-        if first.text().is_some_and(|text| text.starts_with("# service=")) {
-            self.next(&mut stream)?;
-            first = self.next(&mut stream)?;
+    /// The lines with which a service introduces itself.
+    fn advertisement(&self, stream: &mut dyn Read) -> Result<Vec<String>, GitError> {
+        let mut packet = self.next(stream)?;
+        if packet.text().is_some_and(|text| text.starts_with("# service=")) {
+            // This line stands in a list of its own.
+            self.next(stream)?;
+            packet = self.next(stream)?;
         }
-        let mut packet = first;
+        let mut lines = Vec::new();
         while let Some(text) = packet.text() {
             lines.push(text);
-            packet = self.next(&mut stream)?;
+            packet = self.next(stream)?;
         }
+        Ok(lines)
+    }
+
+    /// Asks the server what it is; where it speaks version 0, that answer lists its references too.
+    fn discover(&mut self) -> Result<(Dialect, Vec<String>), GitError> {
+        let mut stream = self.http.discover(UPLOAD, true)?;
+        let lines = self.advertisement(&mut stream)?;
         if lines.iter().any(|line| line.split([' ', '\0']).any(|word| word == "object-format=sha256")) {
             return Err(self.http.refused("the repository uses SHA-256 object ids, which are not supported"));
         }
@@ -236,21 +242,10 @@ impl Wire for Smart {
 
     fn push(&mut self, mirror: &Repository, update: &Update<'_>) -> Result<(), GitError> {
         if self.receiving.is_none() {
-            let mut stream = self.http.discover(RECEIVE)?;
-            let mut words = String::new();
-            let mut flushes = 0;
-            // One list names the service, the next holds the references, with the words behind the first.
-            while flushes < 2 {
-                match self.next(&mut stream)? {
-                    Packet::Data(bytes) => {
-                        let line = String::from_utf8_lossy(&bytes).into_owned();
-                        if let (true, Some((_, after))) = (words.is_empty(), line.split_once('\0')) {
-                            words = after.trim_end().to_owned();
-                        }
-                    }
-                    _ => flushes += 1,
-                }
-            }
+            let mut stream = self.http.discover(RECEIVE, false)?;
+            // The words stand behind the first reference; an empty repository has a line in its place.
+            let lines = self.advertisement(&mut stream)?;
+            let words = lines.first().and_then(|line| line.split_once('\0')).map(|(_, words)| words.to_owned()).unwrap_or_default();
             if !words.split(' ').any(|word| word == "report-status") {
                 return Err(self.http.refused("the server does not report what became of a push"));
             }

@@ -34,10 +34,12 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message with this first line; line breaks and control characters in it become spaces.
+    /// A message with this first line; line breaks and control characters in it become spaces, and marks in front of it that
+    /// mean something to Git go.
     pub fn new(subject: &str) -> Self {
         let words: String = subject.chars().map(|character| if is_unsafe(character) { ' ' } else { character }).collect();
         let subject = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let subject = subject.trim_start_matches(['-', '#', ' ']).to_owned();
         Self { subject: if subject.is_empty() { "(no subject)".into() } else { subject }, ..Self::default() }
     }
 

@@ -12,23 +12,23 @@ use std::sync::{Arc, Mutex};
 
 /// What the server does instead of its work. Counts are taken down by one at each use.
 #[derive(Debug, Clone, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     /// `user:password` that must be sent, as the header's value.
-    pub authorization: Option<String>,
+    pub(crate) authorization: Option<String>,
     /// Answers 500 to so many requests.
-    pub errors: usize,
+    pub(crate) errors: usize,
     /// Carries a push out, and hangs up without an answer.
-    pub lost_replies: usize,
+    pub(crate) lost_replies: usize,
     /// Carries a push out, and answers 502.
-    pub bad_gateways: usize,
+    pub(crate) bad_gateways: usize,
     /// Redirects every discovery to this base.
-    pub redirect: Option<String>,
+    pub(crate) redirect: Option<String>,
     /// Hides version 2 of the protocol.
-    pub version_zero: bool,
+    pub(crate) version_zero: bool,
     /// Answers so many requests only after a long time.
-    pub silent: bool,
+    pub(crate) silent: bool,
     /// Runs before a push is handed to Git.
-    pub before_push: Option<PathBuf>,
+    pub(crate) before_push: Option<PathBuf>,
 }
 
 struct Shared {
@@ -37,25 +37,32 @@ struct Shared {
     requests: Mutex<Vec<String>>,
 }
 
-pub struct Server {
+pub(crate) struct Server {
     shared: Arc<Shared>,
-    pub port: u16,
+    pub(crate) port: u16,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Server {
     /// Serves the repositories below `root`.
-    pub fn start(root: &Path) -> Self {
-        let shared =
-            Arc::new(Shared { root: root.to_owned(), faults: Mutex::new(Faults::default()), requests: Mutex::new(Vec::new()) });
-        let app = axum::Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(shared.clone());
+    pub(crate) fn start(root: &Path) -> Self {
+        let shared = Arc::new(Shared {
+            root: root.to_owned(),
+            faults: Mutex::new(Faults::default()),
+            requests: Mutex::new(Vec::new()),
+        });
+        let app = axum::Router::new()
+            .fallback(answer)
+            .layer(DefaultBodyLimit::disable())
+            .with_state(shared.clone());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 tokio::select! {
@@ -68,16 +75,16 @@ impl Server {
         Self { shared, port, stop: Some(stop), thread: Some(thread) }
     }
 
-    pub fn address(&self, repository: &str) -> String {
+    pub(crate) fn address(&self, repository: &str) -> String {
         format!("http://127.0.0.1:{}/{repository}", self.port)
     }
 
-    pub fn set(&self, change: impl FnOnce(&mut Faults)) {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.shared.faults.lock().unwrap());
     }
 
     /// The requests since the last call: method and path.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.requests.lock().unwrap())
     }
 }
@@ -132,8 +139,7 @@ async fn answer(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, hea
     if let (Some(script), true) = (&faults.before_push, is_push) {
         assert!(Command::new("sh").arg(script).status().unwrap().success());
     }
-    let response =
-        tokio::task::spawn_blocking(move || backend(&shared.root, &faults, &method, &uri, &headers, &body)).await.unwrap();
+    let response = tokio::task::spawn_blocking(move || backend(&shared.root, &faults, &method, &uri, &headers, &body)).await.unwrap();
     if lost {
         // hyper closes the connection of a task that unwinds; no message is printed this way.
         std::panic::resume_unwind(Box::new("the reply is lost"));
@@ -189,7 +195,7 @@ fn backend(root: &Path, faults: &Faults, method: &Method, uri: &Uri, headers: &H
 }
 
 /// The `git` program without anybody's settings, with a fixed person and time.
-pub fn git() -> Command {
+pub(crate) fn git() -> Command {
     let mut command = Command::new("git");
     command
         .env_clear()
@@ -208,7 +214,7 @@ pub fn git() -> Command {
 }
 
 /// Runs `git` in `folder` and gives what it printed, without the last line break.
-pub fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> String {
+pub(crate) fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> String {
     let mut child = git()
         .current_dir(folder)
         .args(arguments)
@@ -229,7 +235,7 @@ pub fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> String {
 }
 
 /// Makes a bare repository with a branch `main` of `commits` commits; the last holds `files` files, five to a directory.
-pub fn make(root: &Path, name: &str, files: usize, commits: usize) -> PathBuf {
+pub(crate) fn make(root: &Path, name: &str, files: usize, commits: usize) -> PathBuf {
     let path = root.join(name);
     run(root, &["init", "--quiet", "--bare", "--initial-branch=main", name], b"");
     import(&path, "refs/heads/main", commits, |number| {
@@ -253,7 +259,7 @@ pub fn make(root: &Path, name: &str, files: usize, commits: usize) -> PathBuf {
 }
 
 /// Adds commits to a branch by `git fast-import`. `changes` gives the commands of one commit.
-pub fn import(path: &Path, branch: &str, commits: usize, changes: impl Fn(usize) -> String) {
+pub(crate) fn import(path: &Path, branch: &str, commits: usize, changes: impl Fn(usize) -> String) {
     let exists = git().current_dir(path).args(["rev-parse", "--quiet", "--verify", branch]).output().unwrap().status.success();
     let mut stream = String::new();
     for number in 0..commits {
@@ -269,7 +275,7 @@ pub fn import(path: &Path, branch: &str, commits: usize, changes: impl Fn(usize)
 }
 
 /// Puts a hook into a repository.
-pub fn hook(path: &Path, name: &str, script: &str) {
+pub(crate) fn hook(path: &Path, name: &str, script: &str) {
     use std::os::unix::fs::PermissionsExt;
     let file = path.join("hooks").join(name);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
