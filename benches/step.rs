@@ -1,5 +1,6 @@
-//! How long one step of a rollout takes: look for news, write a commit of six files, push it over http. For repositories
-//! of growing size, and beside it the same with the `git` program and a clone that stays.
+//! How long one step of a rollout takes: look for news, write a commit of six files, push it. For repositories of growing
+//! size; over http (most of that time is Git's own server), to a folder (all of it is ours), and beside it the same over
+//! http with the `git` program and a clone that stays.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
@@ -13,43 +14,49 @@ use std::time::{Duration, Instant};
 use windlass::git::{Change, NewCommit, Options, Person, Push, Repo, Store};
 
 const SIZES: [usize; 3] = [1_000, 10_000, 50_000];
+const WARM_UP: usize = 5;
 const STEPS: usize = 40;
 const CLONE_STEPS: usize = 8;
 
 fn main() {
-    println!("{:>8}  {:>10}  {:>9}  {:>9}  {:>6}  {:>12}  {:>6}", "files", "first", "step p50", "step p95", "ratio", "clone p50", "ratio");
+    println!("   files   first fetch      http p50    http p95  ratio    folder p50  folder p95  ratio     clone p50  ratio");
     let mut smallest = None;
     for files in SIZES {
         let folder = tempfile::tempdir().unwrap();
         let path = make(folder.path(), "repo.git", files, 1);
         let server = Server::start(folder.path());
-        let (first, mut steps) = ours(&server);
+        let (first, mut http) = ours(&server.address("repo.git"), "live");
+        let (_, mut local) = ours(path.to_str().unwrap(), "local");
         let mut clone = cloned(folder.path(), &server);
         run(&path, &["fsck", "--connectivity-only"], b"");
-        let (p50, p95, clone) = (percentile(&mut steps, 50), percentile(&mut steps, 95), percentile(&mut clone, 50));
-        let (small, small_clone) = *smallest.get_or_insert((p50, clone));
-        let ratio = |value: Duration, of: Duration| value.as_secs_f64() / of.as_secs_f64();
+        let now = [&mut http, &mut local, &mut clone].map(|times| (percentile(times, 50), percentile(times, 95)));
+        let base = *smallest.get_or_insert(now);
+        let [http, local, clone] =
+            std::array::from_fn(|way| (now[way].0, now[way].1, now[way].0.as_secs_f64() / base[way].0.as_secs_f64()));
         println!(
-            "{files:>8}  {:>7.0} ms  {:>6.1} ms  {:>6.1} ms  {:>6.2}  {:>9.1} ms  {:>6.2}",
+            "{files:>8}  {:>9.0} ms  {:>9.1} ms  {:>7.1} ms  {:>5.2}  {:>9.1} ms  {:>7.1} ms  {:>5.2}  {:>9.1} ms  {:>5.2}",
             milliseconds(first),
-            milliseconds(p50),
-            milliseconds(p95),
-            ratio(p50, small),
-            milliseconds(clone),
-            ratio(clone, small_clone),
+            milliseconds(http.0),
+            milliseconds(http.1),
+            http.2,
+            milliseconds(local.0),
+            milliseconds(local.1),
+            local.2,
+            milliseconds(clone.0),
+            clone.2,
         );
     }
 }
 
-/// The first fetch, and the steps after it.
-fn ours(server: &Server) -> (Duration, Vec<Duration>) {
-    let mut store = Store::open(Options::new(server.address("repo.git"), "live")).unwrap();
+/// The first fetch, and the steps after it. The first steps warm caches up and are not counted.
+fn ours(address: &str, branch: &str) -> (Duration, Vec<Duration>) {
+    let mut store = Store::open(Options::new(address, branch)).unwrap();
     let start = Instant::now();
     let source = store.fetch().unwrap().source;
     let first = start.elapsed();
     let mut live = store.write(Some(source), &commit(0)).unwrap();
     assert_eq!(store.push(None, live).unwrap(), Push::Done);
-    let steps = (1..=STEPS).map(|number| {
+    let steps = (1..=WARM_UP + STEPS).map(|number| {
         let start = Instant::now();
         assert_eq!(store.fetch().unwrap().live, Some(live));
         let next = store.write(Some(live), &commit(number)).unwrap();
@@ -57,7 +64,7 @@ fn ours(server: &Server) -> (Duration, Vec<Duration>) {
         live = next;
         start.elapsed()
     });
-    (first, steps.collect())
+    (first, steps.skip(WARM_UP).collect())
 }
 
 fn commit(number: usize) -> NewCommit {

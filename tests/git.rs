@@ -2,6 +2,7 @@
 
 mod faults;
 mod messages;
+mod network;
 mod server;
 mod steps;
 mod trees;

@@ -19,7 +19,8 @@ pub struct Network {
     pub no_proxy: Option<String>,
     /// A PEM file of certificate authorities. These are then believed instead of the system's.
     pub certificate_authorities: Option<std::path::PathBuf>,
-    /// The longest silence of the remote, and the longest it may think about an answer (hooks run in that time).
+    /// The longest silence of the remote, and the longest it may think about an answer (hooks run in that time). One whole
+    /// answer may take thirty times as long.
     pub timeout: Duration,
     /// The largest answer (bytes).
     pub largest_answer: u64,
@@ -101,6 +102,8 @@ impl Http {
             .user_agent(concat!("git/2 windlass/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(network.timeout.min(Duration::from_secs(15))))
             .timeout_recv_response(Some(network.timeout))
+            // Many small pieces are no way around the limit on silence.
+            .timeout_recv_body(Some(network.timeout * 30))
             .timeout_per_read(Some(network.timeout))
             .timeout_per_write(Some(network.timeout))
             .build()
@@ -244,11 +247,16 @@ impl Http {
     }
 
     fn broken(&self, error: &ureq::Error) -> GitError {
-        match error {
-            ureq::Error::Rustls(rustls::Error::InvalidCertificate(_)) => GitError::Refused {
+        let tls = match error {
+            ureq::Error::Rustls(error) => Some(error),
+            ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
+            _ => None,
+        };
+        match tls {
+            Some(rustls::Error::InvalidCertificate(cause)) => GitError::Refused {
                 address: self.address.clone(),
-                cause: self.scrub.text(&format!("the server's certificate is not believed: {error}")),
-                hint: Some("name the file of its certificate authority".into()),
+                cause: self.scrub.text(&format!("the server's certificate is not believed: {cause}")),
+                hint: Some("name the file of its certificate authority, if you trust it".into()),
             },
             _ => self.unreachable(&error.to_string()),
         }

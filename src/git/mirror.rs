@@ -40,6 +40,7 @@ impl Mirror {
             (None, None) => PathBuf::new(),
         };
         fs::create_dir_all(&folder).map_err(|error| io(&folder, &error))?;
+        keep_private(&folder).map_err(|error| io(&folder, &error))?;
         let alternate = match address.folder() {
             Some(path) => Some(super::folder::objects(path)?),
             None => None,
@@ -72,6 +73,11 @@ impl Mirror {
         let _lock = self.lock()?;
         self.repo = made(&self.folder, self.alternate.as_deref())?;
         Ok(())
+    }
+
+    /// Whether all the history of the remote can be read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.alternate.is_some()
     }
 
     /// Whether so much has piled up that a fresh mirror is better. Counted as Git does: one of 256 folders stands for all.
@@ -135,6 +141,18 @@ fn name(address: &Address) -> String {
 
 fn io(path: &Path, error: &std::io::Error) -> GitError {
     GitError::Mirror { path: path.display().to_string(), cause: error.to_string() }
+}
+
+/// What a private repository holds is nobody else's business on a shared machine.
+#[cfg(unix)]
+fn keep_private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn keep_private(_folder: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 fn lock(folder: &Path) -> Result<File, GitError> {

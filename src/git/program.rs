@@ -72,7 +72,6 @@ impl Program {
             "core.fsmonitor=false",
             "credential.helper=",
             "submodule.recurse=false",
-            "fetch.fsckObjects=true",
             "gc.auto=0",
             "maintenance.auto=false",
             "protocol.allow=never",

@@ -35,6 +35,10 @@ impl Smart {
     }
 
     fn io(&self, error: &std::io::Error) -> GitError {
+        let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+        if let Some(ureq::Error::BodyExceedsLimit(limit)) = cause {
+            return self.http.refused(&format!("the answer is larger than the {limit} bytes allowed"));
+        }
         self.http.unreachable(&format!("the answer broke off: {error}"))
     }
 
@@ -245,7 +249,8 @@ impl Wire for Smart {
             let mut stream = self.http.discover(RECEIVE, false)?;
             // The words stand behind the first reference; an empty repository has a line in its place.
             let lines = self.advertisement(&mut stream)?;
-            let words = lines.first().and_then(|line| line.split_once('\0')).map(|(_, words)| words.to_owned()).unwrap_or_default();
+            let words =
+                lines.first().and_then(|line| line.split_once('\0')).map(|(_, words)| words.to_owned()).unwrap_or_default();
             if !words.split(' ').any(|word| word == "report-status") {
                 return Err(self.http.refused("the server does not report what became of a push"));
             }

@@ -9,9 +9,9 @@ use super::path::{RepoPath, shown};
 use super::program::{Program, Secure, Ssh};
 use super::secret::{Credentials, Scrub};
 use super::smart::Smart;
-use super::tree_write::{self, WriteError};
+use super::tree_read::{LARGEST_TREE, TreeError};
 use super::wire::{Fetch, Update, Wire};
-use super::{Change, CommitInfo, Entry, GitError, Heads, NewCommit, Oid, Person, Push, Repo, tree_read};
+use super::{Change, CommitInfo, Entry, GitError, Heads, NewCommit, Oid, Person, Push, Repo, tree_read, tree_write};
 use git2::{Commit, ErrorClass, ErrorCode, ObjectType, Repository, Signature, Time, Tree};
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -52,8 +52,7 @@ impl Options {
 
 /// How much of the live branch's history a fresh mirror holds (commits). Of the source branch it holds the head.
 const LIVE_DEPTH: u32 = 100;
-/// The largest tree and the largest commit that are read (bytes).
-const LARGEST_TREE: usize = 32 << 20;
+/// The largest commit that is read (bytes).
 const LARGEST_COMMIT: usize = 1 << 20;
 
 /// A repository behind its address. `Send`, so that it can be used on a thread for blocking work; one at a time.
@@ -64,8 +63,6 @@ pub struct Store {
     /// Full names.
     source: Option<String>,
     live: String,
-    /// The branch that the remote's HEAD named at the last fetch.
-    found: Option<String>,
     /// The live head at the last fetch or push.
     seen: Option<Oid>,
     /// Commits that the remote is known to have.
@@ -104,17 +101,8 @@ impl Store {
             Address::Folder(path) => Box::new(Folder::new(path.clone(), program)),
         };
         let mirror = Mirror::open(options.cache.as_deref(), &address)?;
-        let mut store = Self {
-            wire,
-            mirror,
-            address: shown,
-            source,
-            live,
-            found: None,
-            seen: None,
-            bases: Vec::new(),
-            broken: Cell::new(false),
-        };
+        let mut store =
+            Self { wire, mirror, address: shown, source, live, seen: None, bases: Vec::new(), broken: Cell::new(false) };
         match store.mirror.reference(&store.seen_name()) {
             Ok(seen) => store.seen = seen,
             Err(_) => store.broken.set(true),
@@ -137,7 +125,6 @@ impl Store {
             self.source.clone().or(advertised.head).ok_or_else(|| {
                 self.refused("the remote's HEAD names no branch".into(), "name the source branch in the settings")
             })?;
-        self.found = Some(source_name.clone());
         let source = advertised.refs.get(&source_name).copied().ok_or_else(|| {
             let name = source_name.strip_prefix("refs/heads/").unwrap_or(&source_name);
             self.refused(format!("there is no branch {name}"), "push the branch, or name another source branch")
@@ -154,13 +141,25 @@ impl Store {
                 !is_ancestor(self.mirror.repo(), seen, live).map_err(|error| self.mirror.error(&error))?
             }
         };
-        if let (Some(live), true) = (live, live != self.seen) {
+        if let Some(live) = live
+            && self.mirror.reference(&self.seen_name())? != Some(live)
+        {
             self.mirror.set_reference(&self.seen_name(), live)?;
         }
         drop(lock);
         self.seen = live;
         self.bases = [live, Some(source)].into_iter().flatten().collect();
         Ok(Heads { source, live, rewritten })
+    }
+
+    fn rebuild(&mut self) -> Result<(), GitError> {
+        self.mirror.rebuild()?;
+        self.broken.set(false);
+        if !self.mirror.is_whole() {
+            // Whether the old head is below the new one cannot be told from a history that is cut off.
+            self.seen = None;
+        }
+        Ok(())
     }
 
     /// Makes sure that the mirror holds the branch `name`, which stands at `tip`. Gives the tip that it holds then.
@@ -268,7 +267,14 @@ impl Store {
 
     fn find(&self, tree: Oid, path: &str) -> Result<Option<Entry>, GitError> {
         let path = RepoPath::new(path)?;
-        tree_read::find(self.repo(), tree, &path).map_err(|error| self.failed(&error))?
+        tree_read::find(self.repo(), tree, &path).map_err(|error| self.tree_failed(error))
+    }
+
+    fn tree_failed(&self, error: TreeError) -> GitError {
+        match error {
+            TreeError::Said(error) => error,
+            TreeError::Git(error) => self.failed(&error),
+        }
     }
 }
 
@@ -277,16 +283,12 @@ impl Repo for Store {
     /// told once: the new head counts as seen from then on.
     fn fetch(&mut self) -> Result<Heads, GitError> {
         if self.broken.get() || self.mirror.is_cluttered() {
-            self.mirror.rebuild()?;
-            self.broken.set(false);
-            // Whether the old head is below the new one cannot be told from a history that is cut off.
-            self.seen = None;
+            self.rebuild()?;
         }
         match self.fetch_once() {
             Err(GitError::Mirror { path, cause }) => {
                 tracing::warn!(mirror.path = path, cause, "the mirror is broken and is made anew");
-                self.mirror.rebuild()?;
-                self.seen = None;
+                self.rebuild()?;
                 self.fetch_once()
             }
             other => other,
@@ -345,10 +347,7 @@ impl Repo for Store {
 
     fn tree_of(&mut self, parent: Option<Oid>, changes: &[Change]) -> Result<Oid, GitError> {
         let base = parent.map(|parent| self.find_commit(parent).map(|commit| commit.tree_id())).transpose()?;
-        tree_write::tree(self.repo(), base, changes).map_err(|error| match error {
-            WriteError::Said(error) => error,
-            WriteError::Git(error) => self.failed(&error),
-        })
+        tree_write::tree(self.repo(), base, changes).map_err(|error| self.tree_failed(error))
     }
 
     fn entry_in(&self, tree: Oid, path: &str) -> Result<Option<Entry>, GitError> {
@@ -372,41 +371,6 @@ impl Repo for Store {
             Ok(()) => Ok(self.done(new)),
             Err(failure) => self.settle(old, new, failure),
         }
-    }
-
-    /// Branches are asked from the remote and fetched; a commit's id must be in the mirror, which holds the newest commits
-    /// of the live branch.
-    fn resolve(&mut self, name: &str) -> Result<Option<Oid>, GitError> {
-        if name.is_empty() || name.starts_with('-') {
-            return Ok(None);
-        }
-        if let Some(found) = self.wire.revision(name) {
-            return Ok(Some(found));
-        }
-        if let Ok(full) = branch(&self.address, name) {
-            let tip = self.wire.list(&[&full])?.refs.get(&full).copied();
-            if let Some(tip) = tip {
-                let _lock = self.mirror.lock()?;
-                let depth = (full != self.live).then_some(1);
-                return self.bring(&full, tip, depth).map(Some);
-            }
-        }
-        let found = self.repo().revparse_single(name).and_then(|object| object.peel_to_commit());
-        Ok(found.ok().map(|commit| commit.id()))
-    }
-
-    fn live_branch(&self) -> String {
-        self.live.strip_prefix("refs/heads/").unwrap_or(&self.live).to_owned()
-    }
-
-    fn set_live_branch(&mut self, name: &str) -> Result<(), GitError> {
-        self.live = branch(&self.address, name)?;
-        self.seen = self.mirror.reference(&self.seen_name())?;
-        Ok(())
-    }
-
-    fn same_branch(&self) -> bool {
-        self.source.as_ref().or(self.found.as_ref()) == Some(&self.live)
     }
 
     fn address(&self) -> String {

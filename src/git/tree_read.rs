@@ -2,7 +2,38 @@
 
 use super::path::{RepoPath, shown};
 use super::{Entry, EntryKind, GitError, Oid};
-use git2::{Repository, Tree};
+use git2::{ObjectType, Repository, Tree};
+
+/// The largest tree that is read (bytes): about half a million entries.
+pub(super) const LARGEST_TREE: usize = 32 << 20;
+
+/// Why something cannot be read: what it is (`GitError::Content`), or libgit2 could not.
+pub(super) enum TreeError {
+    Said(GitError),
+    Git(git2::Error),
+}
+
+impl From<GitError> for TreeError {
+    fn from(error: GitError) -> Self {
+        Self::Said(error)
+    }
+}
+
+impl From<git2::Error> for TreeError {
+    fn from(error: git2::Error) -> Self {
+        Self::Git(error)
+    }
+}
+
+/// A tree, whose size is looked at before it is read.
+pub(super) fn tree(repo: &Repository, id: Oid) -> Result<Tree<'_>, TreeError> {
+    let (size, kind) = repo.odb()?.read_header(id)?;
+    if kind == ObjectType::Tree && size > LARGEST_TREE {
+        let cause = format!("a tree of {size} bytes, but no more than {LARGEST_TREE} are read");
+        return Err(GitError::Content { path: id.to_string(), cause }.into());
+    }
+    Ok(repo.find_tree(id)?)
+}
 
 /// One entry, with its mode as Git writes it (normalised: 0o100644, 0o100755, 0o120000, 0o160000, 0o040000).
 pub(super) struct Raw {
@@ -45,24 +76,24 @@ pub(super) fn kind(mode: i32) -> EntryKind {
 }
 
 /// The entry at `path` below `tree`. A symbolic link or a submodule on the way is an error that names it; a file on the way
-/// means that there is nothing at the path. The outer error is libgit2's.
-pub(super) fn find(repo: &Repository, tree: Oid, path: &RepoPath) -> Result<Result<Option<Entry>, GitError>, git2::Error> {
-    let mut current = Entry { name: String::new(), kind: EntryKind::Directory, id: tree };
+/// means that there is nothing at the path.
+pub(super) fn find(repo: &Repository, root: Oid, path: &RepoPath) -> Result<Option<Entry>, TreeError> {
+    let mut current = Entry { name: String::new(), kind: EntryKind::Directory, id: root };
     for part in path.parts() {
         match current.kind {
             EntryKind::Directory => {}
-            EntryKind::File | EntryKind::Executable => return Ok(Ok(None)),
+            EntryKind::File | EntryKind::Executable => return Ok(None),
             EntryKind::Symlink | EntryKind::Submodule => {
                 let kind = if current.kind == EntryKind::Symlink { "symbolic link" } else { "submodule" };
                 let cause = format!("{} is a {kind}, which is never followed", shown(&current.name));
-                return Ok(Err(GitError::Content { path: shown(path.as_str()), cause }));
+                return Err(GitError::Content { path: shown(path.as_str()), cause }.into());
             }
         }
-        let tree = repo.find_tree(current.id)?;
+        let tree = tree(repo, current.id)?;
         match tree.get_name(part) {
             Some(entry) => current = Entry { name: part.to_owned(), kind: kind(entry.filemode()), id: entry.id() },
-            None => return Ok(Ok(None)),
+            None => return Ok(None),
         }
     }
-    Ok(Ok(Some(current)))
+    Ok(Some(current))
 }

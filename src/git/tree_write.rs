@@ -2,7 +2,7 @@
 //! its id and its mode, whatever it is.
 
 use super::path::{RepoPath, part_error, shown};
-use super::tree_read::checked;
+use super::tree_read::{self, TreeError, checked};
 use super::{Change, GitError, Oid};
 use git2::{FileMode, Repository};
 use std::collections::BTreeMap;
@@ -25,26 +25,8 @@ enum Slot {
     Directory(Directory),
 }
 
-/// Why a change is not made: what it says is wrong (`GitError::Content`), or libgit2 could not read or write.
-pub(super) enum WriteError {
-    Said(GitError),
-    Git(git2::Error),
-}
-
-impl From<GitError> for WriteError {
-    fn from(error: GitError) -> Self {
-        Self::Said(error)
-    }
-}
-
-impl From<git2::Error> for WriteError {
-    fn from(error: git2::Error) -> Self {
-        Self::Git(error)
-    }
-}
-
 /// Writes `base` (`None`: the empty tree) with `changes` made in their order. Gives the new tree's id.
-pub(super) fn tree(repo: &Repository, base: Option<Oid>, changes: &[Change]) -> Result<Oid, WriteError> {
+pub(super) fn tree(repo: &Repository, base: Option<Oid>, changes: &[Change]) -> Result<Oid, TreeError> {
     let mut root = Directory { base, changed: BTreeMap::new() };
     for change in changes {
         apply(repo, &mut root, change)?;
@@ -56,7 +38,7 @@ pub(super) fn tree(repo: &Repository, base: Option<Oid>, changes: &[Change]) -> 
     }
 }
 
-fn apply(repo: &Repository, root: &mut Directory, change: &Change) -> Result<(), WriteError> {
+fn apply(repo: &Repository, root: &mut Directory, change: &Change) -> Result<(), TreeError> {
     match change {
         Change::Files { directory, files } => {
             let path = RepoPath::new(directory)?;
@@ -112,23 +94,23 @@ fn apply(repo: &Repository, root: &mut Directory, change: &Change) -> Result<(),
 
 impl Directory {
     /// What stands under `name` now: its kind as Git's mode, `None` for nothing.
-    fn mode(&self, repo: &Repository, name: &str) -> Result<Option<i32>, WriteError> {
+    fn mode(&self, repo: &Repository, name: &str) -> Result<Option<i32>, TreeError> {
         Ok(match self.changed.get(name) {
             Some(Slot::Gone) => None,
             Some(Slot::File(_)) => Some(FILE),
             Some(Slot::Directory(directory)) => (!directory.is_empty(repo)?).then_some(DIRECTORY),
             None => match self.base {
-                Some(base) => repo.find_tree(base)?.get_name(name).map(|entry| entry.filemode()),
+                Some(base) => tree_read::tree(repo, base)?.get_name(name).map(|entry| entry.filemode()),
                 None => None,
             },
         })
     }
 
     /// Everything directly in this directory as it stands now.
-    fn names(&self, repo: &Repository) -> Result<Vec<(String, i32)>, WriteError> {
+    fn names(&self, repo: &Repository) -> Result<Vec<(String, i32)>, TreeError> {
         let mut names = BTreeMap::new();
         if let Some(base) = self.base {
-            for entry in checked(&repo.find_tree(base)?)? {
+            for entry in checked(&tree_read::tree(repo, base)?)? {
                 names.insert(entry.name, entry.mode);
             }
         }
@@ -142,7 +124,7 @@ impl Directory {
         Ok(names.into_iter().collect())
     }
 
-    fn is_empty(&self, repo: &Repository) -> Result<bool, WriteError> {
+    fn is_empty(&self, repo: &Repository) -> Result<bool, TreeError> {
         for (name, mode) in self.names(repo)? {
             match self.changed.get(&name) {
                 Some(Slot::Directory(directory)) if mode == DIRECTORY && directory.is_empty(repo)? => {}
@@ -158,13 +140,13 @@ impl Directory {
         repo: &Repository,
         path: &RepoPath,
         parts: impl Iterator<Item = &'path str>,
-    ) -> Result<&mut Self, WriteError> {
+    ) -> Result<&mut Self, TreeError> {
         let mut current = self;
         for part in parts {
             let base = match current.mode(repo, part)? {
                 None => None,
                 Some(DIRECTORY) => match current.base {
-                    Some(base) => repo.find_tree(base)?.get_name(part).map(|entry| entry.id()),
+                    Some(base) => tree_read::tree(repo, base)?.get_name(part).map(|entry| entry.id()),
                     None => None,
                 },
                 Some(mode) => {
@@ -189,7 +171,7 @@ impl Directory {
         Ok(current)
     }
 
-    fn put_below(&mut self, repo: &Repository, path: &RepoPath, bytes: &[u8]) -> Result<(), WriteError> {
+    fn put_below(&mut self, repo: &Repository, path: &RepoPath, bytes: &[u8]) -> Result<(), TreeError> {
         let Some((parents, last)) = split(path) else {
             return Err(content_at("", "a file needs a name").into());
         };
@@ -197,11 +179,11 @@ impl Directory {
         parent.put_at(repo, path, last, bytes)
     }
 
-    fn put(&mut self, repo: &Repository, directory: &RepoPath, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+    fn put(&mut self, repo: &Repository, directory: &RepoPath, name: &str, bytes: &[u8]) -> Result<(), TreeError> {
         self.put_at(repo, &directory.join(name)?, name, bytes)
     }
 
-    fn put_at(&mut self, repo: &Repository, path: &RepoPath, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+    fn put_at(&mut self, repo: &Repository, path: &RepoPath, name: &str, bytes: &[u8]) -> Result<(), TreeError> {
         let cause = match self.mode(repo, name)? {
             Some(SYMLINK) => "a symbolic link stands where the file belongs",
             Some(SUBMODULE) => "a submodule stands where the file belongs",
@@ -216,8 +198,8 @@ impl Directory {
 }
 
 /// Writes the directory; `None` where nothing is left of it, since Git has no empty directories.
-fn write(repo: &Repository, directory: &Directory) -> Result<Option<Oid>, WriteError> {
-    let base = directory.base.map(|id| repo.find_tree(id)).transpose()?;
+fn write(repo: &Repository, directory: &Directory) -> Result<Option<Oid>, TreeError> {
+    let base = directory.base.map(|id| tree_read::tree(repo, id)).transpose()?;
     if let Some(base) = &base {
         // A tree that breaks Git's rules is not carried into a commit of ours.
         checked(base)?;

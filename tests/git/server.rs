@@ -47,22 +47,15 @@ pub(crate) struct Server {
 impl Server {
     /// Serves the repositories below `root`.
     pub(crate) fn start(root: &Path) -> Self {
-        let shared = Arc::new(Shared {
-            root: root.to_owned(),
-            faults: Mutex::new(Faults::default()),
-            requests: Mutex::new(Vec::new()),
-        });
-        let app = axum::Router::new()
-            .fallback(answer)
-            .layer(DefaultBodyLimit::disable())
-            .with_state(shared.clone());
+        let shared =
+            Arc::new(Shared { root: root.to_owned(), faults: Mutex::new(Faults::default()), requests: Mutex::new(Vec::new()) });
+        let app = axum::Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(shared.clone());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 tokio::select! {
@@ -139,7 +132,8 @@ async fn answer(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, hea
     if let (Some(script), true) = (&faults.before_push, is_push) {
         assert!(Command::new("sh").arg(script).status().unwrap().success());
     }
-    let response = tokio::task::spawn_blocking(move || backend(&shared.root, &faults, &method, &uri, &headers, &body)).await.unwrap();
+    let response =
+        tokio::task::spawn_blocking(move || backend(&shared.root, &faults, &method, &uri, &headers, &body)).await.unwrap();
     if lost {
         // hyper closes the connection of a task that unwinds; no message is printed this way.
         std::panic::resume_unwind(Box::new("the reply is lost"));
