@@ -63,6 +63,8 @@ pub struct Store {
     /// Full names.
     source: Option<String>,
     live: String,
+    /// The branch that the remote's HEAD named at the last fetch.
+    found: Option<String>,
     /// The live head at the last fetch or push.
     seen: Option<Oid>,
     /// Commits that the remote is known to have.
@@ -101,8 +103,17 @@ impl Store {
             Address::Folder(path) => Box::new(Folder::new(path.clone(), program)),
         };
         let mirror = Mirror::open(options.cache.as_deref(), &address)?;
-        let mut store =
-            Self { wire, mirror, address: shown, source, live, seen: None, bases: Vec::new(), broken: Cell::new(false) };
+        let mut store = Self {
+            wire,
+            mirror,
+            address: shown,
+            source,
+            live,
+            found: None,
+            seen: None,
+            bases: Vec::new(),
+            broken: Cell::new(false),
+        };
         match store.mirror.reference(&store.seen_name()) {
             Ok(seen) => store.seen = seen,
             Err(_) => store.broken.set(true),
@@ -125,6 +136,7 @@ impl Store {
             self.source.clone().or(advertised.head).ok_or_else(|| {
                 self.refused("the remote's HEAD names no branch".into(), "name the source branch in the settings")
             })?;
+        self.found = Some(source_name.clone());
         let source = advertised.refs.get(&source_name).copied().ok_or_else(|| {
             let name = source_name.strip_prefix("refs/heads/").unwrap_or(&source_name);
             self.refused(format!("there is no branch {name}"), "push the branch, or name another source branch")
@@ -371,6 +383,41 @@ impl Repo for Store {
             Ok(()) => Ok(self.done(new)),
             Err(failure) => self.settle(old, new, failure),
         }
+    }
+
+    /// Branches are asked from the remote and fetched; a commit's id must be in the mirror, which holds the newest commits
+    /// of the live branch.
+    fn resolve(&mut self, name: &str) -> Result<Option<Oid>, GitError> {
+        if name.is_empty() || name.starts_with('-') {
+            return Ok(None);
+        }
+        if let Some(found) = self.wire.revision(name) {
+            return Ok(Some(found));
+        }
+        if let Ok(full) = branch(&self.address, name) {
+            let tip = self.wire.list(&[&full])?.refs.get(&full).copied();
+            if let Some(tip) = tip {
+                let _lock = self.mirror.lock()?;
+                let depth = (full != self.live).then_some(1);
+                return self.bring(&full, tip, depth).map(Some);
+            }
+        }
+        let found = self.repo().revparse_single(name).and_then(|object| object.peel_to_commit());
+        Ok(found.ok().map(|commit| commit.id()))
+    }
+
+    fn live_branch(&self) -> String {
+        self.live.strip_prefix("refs/heads/").unwrap_or(&self.live).to_owned()
+    }
+
+    fn set_live_branch(&mut self, name: &str) -> Result<(), GitError> {
+        self.live = branch(&self.address, name)?;
+        self.seen = self.mirror.reference(&self.seen_name())?;
+        Ok(())
+    }
+
+    fn same_branch(&self) -> bool {
+        self.source.as_ref().or(self.found.as_ref()) == Some(&self.live)
     }
 
     fn address(&self) -> String {
