@@ -14,8 +14,31 @@ use windlass::sim::cluster::Cluster;
 
 use super::kit::{IMAGE, NAMESPACE, Step, key};
 
-/// Image → (pods, Ready).
-type Pods = BTreeMap<String, (u32, u32)>;
+/// What is compared of a Deployment.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    /// Image → (pods, Ready).
+    pods: BTreeMap<String, (u32, u32)>,
+    /// As the status names them.
+    counts: BTreeMap<&'static str, u64>,
+    revision: String,
+    /// Why the Progressing condition is as it is.
+    progressing: Option<String>,
+}
+
+const COUNTS: [&str; 5] = ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas"];
+
+fn simulated(cluster: &Cluster, name: &str) -> Seen {
+    let status = cluster.status(&key(name)).unwrap();
+    let counts = [status.replicas, status.updated, status.ready, status.available, status.unavailable].map(u64::from);
+    let pods = cluster.pods_by(&key(name), IMAGE);
+    Seen {
+        pods: pods.into_iter().map(|(image, counts)| (image, (counts.pods, counts.ready))).collect(),
+        counts: COUNTS.into_iter().zip(counts).collect(),
+        revision: cluster.revisions(&key(name)).last().map(|set| set.revision.to_string()).unwrap_or_default(),
+        progressing: status.progressing.as_ref().map(|condition| condition.reason.to_owned()),
+    }
+}
 
 fn lab() -> Option<PathBuf> {
     let named = std::env::var_os("WINDLASS_LAB").map(PathBuf::from);
@@ -61,40 +84,47 @@ impl Lab {
         self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], Some(&list));
     }
 
-    /// The pods of each Deployment, and whether everything stands still: nothing terminates, every change was seen.
-    fn look(&self) -> (BTreeMap<String, Pods>, bool) {
+    /// The Deployments, and whether everything stands still: nothing terminates, every change was seen.
+    fn look(&self) -> (BTreeMap<String, Seen>, bool) {
         let found: Value = serde_json::from_str(&self.kubectl(&["get", "deployments,pods", "-o", "json"], None)).unwrap();
-        let (mut pods, mut still) = (BTreeMap::<String, Pods>::new(), true);
+        let (mut all, mut still) = (BTreeMap::<String, Seen>::new(), true);
+        let reason_of = |item: &Value, kind: &str| -> Option<Value> {
+            item["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).cloned()
+        };
         for item in found["items"].as_array().unwrap() {
+            let label = if item["kind"] == "Deployment" { &item["metadata"]["name"] } else { &item["metadata"]["labels"]["app"] };
+            let seen = all.entry(label.as_str().unwrap().to_owned()).or_default();
             if item["kind"] == "Deployment" {
                 still &= item["metadata"]["generation"] == item["status"]["observedGeneration"];
+                seen.counts = COUNTS.map(|count| (count, item["status"][count].as_u64().unwrap_or(0))).into_iter().collect();
+                let revision = &item["metadata"]["annotations"]["deployment.kubernetes.io/revision"];
+                seen.revision = revision.as_str().unwrap_or_default().to_owned();
+                seen.progressing = reason_of(item, "Progressing").map(|found| found["reason"].as_str().unwrap().to_owned());
             } else if item["metadata"]["deletionTimestamp"].is_string() {
                 still = false;
             } else {
-                let name = item["metadata"]["labels"]["app"].as_str().unwrap().to_owned();
                 let image = item["spec"]["containers"][0]["image"].as_str().unwrap().to_owned();
-                let conditions = item["status"]["conditions"].as_array().cloned().unwrap_or_default();
-                let ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
-                let count = pods.entry(name).or_default().entry(image).or_default();
+                let ready = reason_of(item, "Ready").is_some_and(|found| found["status"] == "True");
+                let count = seen.pods.entry(image).or_default();
                 count.0 += 1;
                 count.1 += u32::from(ready);
             }
         }
-        (pods, still)
+        (all, still)
     }
 
-    /// Waits until the same is seen for a second and a half, and, where that is not `expected`, gives it time to become so.
-    fn rest(&self, expected: &BTreeMap<String, Pods>) -> BTreeMap<String, Pods> {
+    /// Waits until the same is seen for a second, and, where that is not `expected`, gives it time to become so.
+    fn rest(&self, expected: &BTreeMap<String, Seen>) -> BTreeMap<String, Seen> {
         let start = Instant::now();
         let (mut last, mut since) = (self.look(), Instant::now());
         loop {
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(200));
             let seen = self.look();
             if seen != last {
                 (last, since) = (seen, Instant::now());
                 continue;
             }
-            let steady = last.1 && since.elapsed() > Duration::from_millis(1500);
+            let steady = last.1 && since.elapsed() > Duration::from_millis(1000);
             if (steady && last.0 == *expected) || start.elapsed() > Duration::from_secs(15) {
                 return last.0;
             }
@@ -261,18 +291,12 @@ fn the_simulated_controllers_stand_where_the_real_ones_do() {
         let objects: ObjectSet = live.iter().map(|(name, step)| step.deployment(name)).collect();
         cluster.apply(&objects).unwrap();
         cluster.advance(30_000);
-        let expected: BTreeMap<String, Pods> = live
-            .keys()
-            .map(|name| {
-                let found = cluster.pods_by(&key(name), IMAGE);
-                ((*name).to_owned(), found.into_iter().map(|(image, counts)| (image, (counts.pods, counts.ready))).collect())
-            })
-            .collect();
+        let expected: BTreeMap<String, Seen> = live.keys().map(|name| ((*name).to_owned(), simulated(&cluster, name))).collect();
         lab.apply(&objects.values().map(windlass::manifest::Object::to_value).collect::<Vec<_>>());
         let seen = lab.rest(&expected);
-        for (name, pods) in &expected {
-            if seen.get(name) != Some(pods) {
-                wrong.push(format!("{name}, step {round}: real {:?}, simulated {pods:?}", seen.get(name)));
+        for (name, simulated) in &expected {
+            if seen.get(name) != Some(simulated) {
+                wrong.push(format!("{name}, step {round}:\n  real      {:?}\n  simulated {simulated:?}", seen.get(name)));
             }
         }
     }

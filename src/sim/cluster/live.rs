@@ -129,19 +129,18 @@ fn inner<'a>(object: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Ma
 
 /// Fills in what the API server fills in, for the kinds whose behaviour is modelled.
 pub(super) fn defaults(object: &mut Object) {
-    if object.group() == "apps" && object.kind() == "Deployment" {
-        if let Some(Value::Object(spec)) = object.get_mut("/spec") {
-            deployment_defaults(spec);
-        }
-    } else if object.kind() == "Service" && object.group().is_empty() {
-        if let Some(Value::Object(spec)) = object.get_mut("/spec") {
+    let (group, kind) = (object.group().to_owned(), object.kind().to_owned());
+    match (group.as_str(), kind.as_str(), object.get_mut("/spec")) {
+        ("apps", "Deployment", Some(Value::Object(spec))) => deployment_defaults(spec),
+        ("", "Service", Some(Value::Object(spec))) => {
             default(spec, "type", json!("ClusterIP"));
             default(spec, "sessionAffinity", json!("None"));
         }
-    } else if object.kind() == "HTTPRoute" {
-        if let Some(Value::Array(rules)) = object.get_mut("/spec/rules") {
-            rules.iter_mut().filter_map(Value::as_object_mut).for_each(route_rule_defaults);
+        ("gateway.networking.k8s.io", "HTTPRoute", Some(Value::Object(spec))) => {
+            let rules = spec.get_mut("rules").and_then(Value::as_array_mut).into_iter().flatten();
+            rules.filter_map(Value::as_object_mut).for_each(route_rule_defaults);
         }
+        _ => {}
     }
 }
 

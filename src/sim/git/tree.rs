@@ -38,7 +38,7 @@ pub(super) fn entry(store: &Store, tree: Oid, path: &str) -> Result<Option<Entry
 enum Node {
     Stored(EntryKind, Oid),
     New(Vec<u8>),
-    Open(BTreeMap<String, Node>),
+    Open(BTreeMap<String, Self>),
 }
 
 fn open(store: &Store, tree: Oid) -> Result<BTreeMap<String, Node>, GitError> {
