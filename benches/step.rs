@@ -1,7 +1,14 @@
 //! How long one step of a rollout takes: look for news, write a commit of six files, push it. For repositories of growing
 //! size; over http (most of that time is Git's own server), to a folder (all of it is ours), and beside it the same over
 //! http with the `git` program and a clone that stays.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench prints, and ends where it fails"
+)]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
 #[allow(dead_code, reason = "the tests use more of the server than the bench")]

@@ -120,12 +120,8 @@ fn new_in_tree(
                     .collect::<Result<_, _>>()?;
                 new_in_tree(repo, &repo.find_tree(entry.id())?, &old, listed, objects)?;
             }
-            Some(ObjectType::Blob) => {
-                if listed.insert(entry.id()) {
-                    objects.push(entry.id());
-                }
-            }
-            // A submodule's commit lives in another repository.
+            Some(ObjectType::Blob) if listed.insert(entry.id()) => objects.push(entry.id()),
+            // Listed already, or a submodule's commit lives in another repository.
             _ => {}
         }
     }
