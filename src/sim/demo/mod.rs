@@ -1,5 +1,5 @@
 //! The demo: a real Git repository and a real HTTP server around a simulated cluster. It runs the real loop and shows
-//! nothing by itself; the command line draws what [`Demo::frame`] gives.
+//! nothing by itself; the command line draws what each [`Frame`] holds.
 
 mod manifests;
 mod prometheus;
