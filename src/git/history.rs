@@ -121,7 +121,7 @@ fn new_in_tree(
                 new_in_tree(repo, &repo.find_tree(entry.id())?, &old, listed, objects)?;
             }
             Some(ObjectType::Blob) if listed.insert(entry.id()) => objects.push(entry.id()),
-            // Listed already, or a submodule's commit lives in another repository.
+            // A submodule's commit lives in another repository.
             _ => {}
         }
     }

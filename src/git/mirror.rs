@@ -14,6 +14,8 @@ pub(super) struct Mirror {
     /// The objects of a repository in a folder are read where they are.
     alternate: Option<PathBuf>,
     repo: Repository,
+    /// How often it was made; another process may make it anew.
+    generation: u64,
     temporary: Option<tempfile::TempDir>,
 }
 
@@ -50,7 +52,7 @@ impl Mirror {
             Ok(repo) => repo,
             Err(_) => made(&folder, alternate.as_deref())?,
         };
-        Ok(Self { folder, alternate, repo, temporary })
+        Ok(Self { generation: generation(&folder), folder, alternate, repo, temporary })
     }
 
     pub(super) fn repo(&self) -> &Repository {
@@ -65,13 +67,18 @@ impl Mirror {
     /// Opens the repository again where another process may have rebuilt it.
     pub(super) fn reopen(&mut self) -> Result<(), GitError> {
         self.repo = opened(&self.folder).map_err(|error| self.error(&error))?;
+        self.generation = generation(&self.folder);
         Ok(())
     }
 
-    /// Starts from nothing.
+    /// Starts from nothing, or from what another process has made since.
     pub(super) fn rebuild(&mut self) -> Result<(), GitError> {
         let _lock = self.lock()?;
+        if generation(&self.folder) != self.generation && self.reopen().is_ok() {
+            return Ok(());
+        }
         self.repo = made(&self.folder, self.alternate.as_deref())?;
+        self.generation = generation(&self.folder);
         Ok(())
     }
 
@@ -104,6 +111,13 @@ impl Mirror {
             }
         }
         Err(self.broken(&format!("{name} is locked: if no process works there, remove the file {name}.lock")))
+    }
+
+    pub(super) fn remove_reference(&self, name: &str) -> Result<(), GitError> {
+        match self.repo.find_reference(name).and_then(|mut reference| reference.delete()) {
+            Err(error) if error.code() != ErrorCode::NotFound => Err(self.error(&error)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a commit and its tree can be read.
@@ -169,15 +183,23 @@ fn opened(folder: &Path) -> Result<Repository, git2::Error> {
     Ok(repo)
 }
 
+fn generation(folder: &Path) -> u64 {
+    fs::read_to_string(folder.join("generation")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Makes the repository anew. The caller holds the lock.
 fn made(folder: &Path, alternate: Option<&Path>) -> Result<Repository, GitError> {
     let path = folder.join("git");
-    let aside = folder.join(format!("old-{}", std::process::id()));
-    // Set aside first, so that nobody opens a half removed one.
+    let aside = folder.join("old");
+    // Set aside first, so that nobody opens a half removed one; what a crash left of an earlier one goes too.
+    remove(&aside)?;
     match fs::rename(&path, &aside) {
-        Ok(()) => fs::remove_dir_all(&aside).map_err(|error| io(&aside, &error))?,
+        Ok(()) => remove(&aside)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(io(&path, &error)),
     }
+    let number = folder.join("generation");
+    fs::write(&number, format!("{}\n", generation(folder).wrapping_add(1))).map_err(|error| io(&number, &error))?;
     let mut options = RepositoryInitOptions::new();
     options.bare(true).external_template(false).initial_head("windlass");
     let failed = |error: git2::Error| GitError::Mirror { path: path.display().to_string(), cause: error.message().into() };
@@ -189,4 +211,11 @@ fn made(folder: &Path, alternate: Option<&Path>) -> Result<Repository, GitError>
         fs::write(info.join("alternates"), line).map_err(|error| io(&info, &error))?;
     }
     opened(folder).map_err(failed)
+}
+
+fn remove(folder: &Path) -> Result<(), GitError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(folder, &error)),
+        _ => Ok(()),
+    }
 }

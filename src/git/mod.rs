@@ -6,6 +6,8 @@ mod folder;
 mod history;
 mod http;
 mod mirror;
+mod objects;
+mod options;
 mod packet;
 mod path;
 mod program;
@@ -18,10 +20,11 @@ mod tree_write;
 mod wire;
 
 pub use http::Network;
+pub use options::Options;
 pub use path::RepoPath;
 pub use program::Ssh;
 pub use secret::{Credentials, Secret};
-pub use store::{Options, Store};
+pub use store::Store;
 
 use std::collections::BTreeMap;
 

@@ -3,62 +3,24 @@
 use super::address::Address;
 use super::folder::Folder;
 use super::history::{is_ancestor, known};
-use super::http::{Http, Network};
+use super::http::Http;
 use super::mirror::Mirror;
-use super::path::{RepoPath, shown};
-use super::program::{Program, Secure, Ssh};
-use super::secret::{Credentials, Scrub};
+use super::options::{Options, branch, is_branch};
+use super::program::{Program, Secure};
+use super::secret::Scrub;
 use super::smart::Smart;
-use super::tree_read::{LARGEST_TREE, TreeError};
 use super::wire::{Fetch, Update, Wire};
 use super::{Change, CommitInfo, Entry, GitError, Heads, NewCommit, Oid, Person, Push, Repo, tree_read, tree_write};
-use git2::{Commit, ErrorClass, ErrorCode, ObjectType, Repository, Signature, Time, Tree};
+use git2::{Commit, ObjectType, Signature, Time};
 use std::cell::Cell;
-use std::path::PathBuf;
-
-/// Which repository, and how it is reached.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// `https://…`, `http://…`, `ssh://…`, `user@host:path`, `file:///…` or a folder. Credentials in it are taken out.
-    pub address: super::secret::Secret,
-    /// The folder below which mirrors are kept; `None`: a temporary one.
-    pub cache: Option<PathBuf>,
-    /// The branch that people write; `None`: the one that the remote's HEAD names.
-    pub source: Option<String>,
-    /// The branch that we write.
-    pub live: String,
-    /// For http(s). They win over those in the address.
-    pub credentials: Option<Credentials>,
-    pub network: Network,
-    pub ssh: Ssh,
-    /// The `git` program, for ssh and for folders with hooks.
-    pub git: PathBuf,
-}
-
-impl Options {
-    pub fn new(address: impl Into<String>, live: impl Into<String>) -> Self {
-        Self {
-            address: super::secret::Secret::new(address),
-            cache: None,
-            source: None,
-            live: live.into(),
-            credentials: None,
-            network: Network::default(),
-            ssh: Ssh::default(),
-            git: PathBuf::from("git"),
-        }
-    }
-}
 
 /// How much of the live branch's history a fresh mirror holds (commits). Of the source branch it holds the head.
 const LIVE_DEPTH: u32 = 100;
-/// The largest commit that is read (bytes).
-const LARGEST_COMMIT: usize = 1 << 20;
 
 /// A repository behind its address. `Send`, so that it can be used on a thread for blocking work; one at a time.
 pub struct Store {
     wire: Box<dyn Wire>,
-    mirror: Mirror,
+    pub(super) mirror: Mirror,
     address: String,
     /// Full names.
     source: Option<String>,
@@ -70,7 +32,7 @@ pub struct Store {
     /// Commits that the remote is known to have.
     bases: Vec<Oid>,
     /// Something in the mirror could not be read: the next fetch starts from nothing.
-    broken: Cell<bool>,
+    pub(super) broken: Cell<bool>,
 }
 
 impl Store {
@@ -132,8 +94,9 @@ impl Store {
     fn fetch_once(&mut self) -> Result<Heads, GitError> {
         let names: Vec<&str> = [Some(self.live.as_str()), self.source.as_deref()].into_iter().flatten().collect();
         let advertised = self.wire.list(&names)?;
+        let head = advertised.head.filter(|head| head.strip_prefix("refs/heads/").is_some_and(is_branch));
         let source_name =
-            self.source.clone().or(advertised.head).ok_or_else(|| {
+            self.source.clone().or(head).ok_or_else(|| {
                 self.refused("the remote's HEAD names no branch".into(), "name the source branch in the settings")
             })?;
         self.found = Some(source_name.clone());
@@ -153,10 +116,10 @@ impl Store {
                 !is_ancestor(self.mirror.repo(), seen, live).map_err(|error| self.mirror.error(&error))?
             }
         };
-        if let Some(live) = live
-            && self.mirror.reference(&self.seen_name())? != Some(live)
-        {
-            self.mirror.set_reference(&self.seen_name(), live)?;
+        match live {
+            Some(live) if self.mirror.reference(&self.seen_name())? == Some(live) => {}
+            Some(live) => self.mirror.set_reference(&self.seen_name(), live)?,
+            None => self.mirror.remove_reference(&self.seen_name())?,
         }
         drop(lock);
         self.seen = live;
@@ -227,7 +190,7 @@ impl Store {
             // Not knowing whether our commit is below is no harm: whoever fetches next sees it.
             Err(_) => false,
         };
-        Ok(if built_on { self.done(new) } else { Push::Moved })
+        Ok(if built_on { Push::Done } else { Push::Moved })
     }
 
     fn done(&mut self, new: Oid) -> Push {
@@ -238,55 +201,6 @@ impl Store {
         self.seen = Some(new);
         self.bases.push(new);
         Push::Done
-    }
-
-    /// An error of libgit2 while it read or wrote the mirror.
-    fn failed(&self, error: &git2::Error) -> GitError {
-        if !matches!(error.class(), ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::Reference | ErrorClass::Invalid) {
-            self.broken.set(true);
-        }
-        self.mirror.error(error)
-    }
-
-    fn repo(&self) -> &Repository {
-        self.mirror.repo()
-    }
-
-    /// Looks at an object's size before it is read.
-    fn check_size(&self, id: Oid, kind: ObjectType, limit: usize) -> Result<(), GitError> {
-        let odb = self.repo().odb().map_err(|error| self.failed(&error))?;
-        let content = |cause: String| GitError::Content { path: id.to_string(), cause };
-        match odb.read_header(id) {
-            Ok((size, found)) if found == kind && size <= limit => Ok(()),
-            Ok((size, found)) if found == kind => Err(content(format!("{size} bytes, but no more than {limit} are read"))),
-            Ok((_, found)) => Err(content(format!("a {found} stands where a {kind} is needed"))),
-            Err(error) if error.code() == ErrorCode::NotFound && kind != ObjectType::Blob => {
-                Err(content(format!("this {kind} is not in the mirror, which does not hold the whole history")))
-            }
-            Err(error) => Err(self.failed(&error)),
-        }
-    }
-
-    fn find_commit(&self, id: Oid) -> Result<Commit<'_>, GitError> {
-        self.check_size(id, ObjectType::Commit, LARGEST_COMMIT)?;
-        self.repo().find_commit(id).map_err(|error| self.failed(&error))
-    }
-
-    fn find_tree(&self, id: Oid) -> Result<Tree<'_>, GitError> {
-        self.check_size(id, ObjectType::Tree, LARGEST_TREE)?;
-        self.repo().find_tree(id).map_err(|error| self.failed(&error))
-    }
-
-    fn find(&self, tree: Oid, path: &str) -> Result<Option<Entry>, GitError> {
-        let path = RepoPath::new(path)?;
-        tree_read::find(self.repo(), tree, &path).map_err(|error| self.tree_failed(error))
-    }
-
-    fn tree_failed(&self, error: TreeError) -> GitError {
-        match error {
-            TreeError::Said(error) => error,
-            TreeError::Git(error) => self.failed(&error),
-        }
     }
 }
 
@@ -423,22 +337,4 @@ impl Repo for Store {
     fn address(&self) -> String {
         self.address.clone()
     }
-}
-
-/// A branch's full name, checked: Git's own rules, and nothing that a program could take for an option.
-fn branch(address: &str, name: &str) -> Result<String, GitError> {
-    let full = format!("refs/heads/{name}");
-    let usable = !name.starts_with('-')
-        && !name.starts_with("refs/")
-        && name != "HEAD"
-        && name.len() < 200
-        && git2::Reference::is_valid_name(&full);
-    if usable {
-        return Ok(full);
-    }
-    Err(GitError::Refused {
-        address: address.into(),
-        cause: format!("{} is no name for a branch", shown(name)),
-        hint: Some("give the branch's short name, such as main".into()),
-    })
 }

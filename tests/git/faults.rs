@@ -288,6 +288,51 @@ fn an_answer_that_is_too_large_is_not_read() {
     assert!(matches!(&error, GitError::Refused { cause, .. } if cause.contains("20000 bytes")), "{error:?}");
 }
 
+/// Answers every request with these bytes and this content type.
+fn answering(kind: &'static str, body: &'static [u8]) -> String {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/x.git", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(3) {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 8_192]);
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        }
+    });
+    address
+}
+
+#[test]
+fn a_server_that_talks_nonsense_is_an_error() {
+    const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
+    let cases: [(&str, &[u8]); 12] = [
+        (ADVERTISEMENT, b""),
+        (ADVERTISEMENT, b"0000"),
+        (ADVERTISEMENT, b"00000000"),
+        (ADVERTISEMENT, b"zzzz"),
+        (ADVERTISEMENT, b"ffff"),
+        (ADVERTISEMENT, b"0003"),
+        (ADVERTISEMENT, b"001e# service=git-upload-pack\n0000"),
+        (ADVERTISEMENT, b"000eversion 2\n0000"),
+        (ADVERTISEMENT, b"000eversion 2\n0018object-format=sha2560000"),
+        (ADVERTISEMENT, b"000dERR gone\x1b\n0000"),
+        // HEAD names something that is no branch.
+        (
+            ADVERTISEMENT,
+            b"0062aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HEAD\0symref=HEAD:refs/heads/../../x side-band-64k shallow0000",
+        ),
+        ("text/html", b"<html>log in</html>"),
+    ];
+    for (kind, body) in cases {
+        let error = Store::open(Options::new(answering(kind, body), "live")).unwrap().fetch().unwrap_err();
+        assert!(matches!(&error, GitError::Unreachable { .. } | GitError::Refused { .. }), "{body:?}: {error:?}");
+        assert!(!error.to_string().contains('\u{1b}'), "{error:?}");
+    }
+}
+
 #[test]
 fn a_broken_mirror_is_made_anew() {
     for damage in ["packs", "everything", "config", "note"] {
