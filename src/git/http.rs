@@ -49,7 +49,7 @@ pub(super) struct Http {
     base: String,
     authorization: Option<HeaderValue>,
     pub(super) scrub: Scrub,
-    largest_answer: u64,
+    pub(super) largest_answer: u64,
 }
 
 /// Redirects are followed only within one scheme and host, and no more often than this.
@@ -100,6 +100,8 @@ impl Http {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("git/2 windlass/", env!("CARGO_PKG_VERSION")))
+            // Packs are compressed already, and nothing then unfolds to more than was sent.
+            .accept_encoding("identity")
             .timeout_connect(Some(network.timeout.min(Duration::from_secs(15))))
             .timeout_recv_response(Some(network.timeout))
             // Many small pieces are no way around the limit on silence.
@@ -196,7 +198,7 @@ impl Http {
         let status = response.status().as_u16();
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if status == 200 && kind.starts_with(expected) {
-            return Ok(Box::new(response.into_body().into_with_config().limit(self.largest_answer).reader()));
+            return Ok(Box::new(Limited { inner: response.into_body().into_reader(), left: self.largest_answer }));
         }
         let is_text = kind.starts_with("text/plain");
         let mut text = String::new();
@@ -260,6 +262,20 @@ impl Http {
             },
             _ => self.unreachable(&error.to_string()),
         }
+    }
+}
+
+/// Counts bytes as they are read, which is after any decompression.
+struct Limited<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or(std::io::ErrorKind::FileTooLarge)?;
+        Ok(read)
     }
 }
 

@@ -35,9 +35,8 @@ impl Smart {
     }
 
     fn io(&self, error: &std::io::Error) -> GitError {
-        let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
-        if let Some(ureq::Error::BodyExceedsLimit(limit)) = cause {
-            return self.http.refused(&format!("the answer is larger than the {limit} bytes allowed"));
+        if error.kind() == std::io::ErrorKind::FileTooLarge {
+            return self.http.refused(&format!("the answer is larger than the {} bytes allowed", self.http.largest_answer));
         }
         self.http.unreachable(&format!("the answer broke off: {error}"))
     }
