@@ -93,6 +93,13 @@ impl Model {
         self.silences.push((from, to, silence));
     }
 
+    /// Ends at `at` whatever silence there is.
+    pub fn end_silence(&mut self, at: u64) {
+        for (_, to, _) in &mut self.silences {
+            *to = (*to).min(at);
+        }
+    }
+
     fn refused(&self, cause: String) -> MetricsError {
         MetricsError::Refused { source_name: self.name.clone(), cause }
     }

@@ -5,8 +5,10 @@
 pub mod cluster;
 pub mod demo;
 pub mod git;
+pub mod invariants;
 pub mod metrics;
 mod rng;
+pub mod scenario;
 pub mod world;
 
 pub use rng::Rng;

@@ -17,8 +17,6 @@ use crate::render::REVISION_LABEL;
 
 /// Unix time of the simulated clock's zero: 2026-01-05T09:00:00Z, a Monday.
 pub const EPOCH: i64 = 1_767_603_600;
-/// How often it is noted who answers requests, milliseconds.
-const TRAFFIC_EVERY: u64 = 1_000;
 
 /// Everything but Git.
 #[derive(Debug, Clone)]
@@ -104,16 +102,20 @@ impl World {
         let end = state.cluster.now() + ms;
         while state.cluster.now() < end {
             let now = state.cluster.now();
-            let next = end.min(now - now % TRAFFIC_EVERY + TRAFFIC_EVERY);
-            let applied = state.applier.advance_to(&mut state.cluster, next);
-            state.applied.extend(applied);
             let shares = state.shares();
+            let due = [state.applier.next_due(), state.cluster.next_event()].into_iter().flatten().min();
+            // Nothing that answers requests changes in between.
+            let next = due.map_or(end, |due| due.clamp(now + 1, end));
             state.served |= shares.nobody < 1.0;
             if state.served && shares.nobody > 0.0 {
                 state.unanswered_ms += next - now;
             }
-            state.model.record(next, shares);
+            state.model.record(now, shares);
+            let applied = state.applier.advance_to(&mut state.cluster, next);
+            state.applied.extend(applied);
         }
+        let shares = state.shares();
+        state.model.record(end, shares);
     }
 }
 

@@ -1,0 +1,287 @@
+//! The files of an app, from a few words.
+
+use std::collections::BTreeMap;
+
+/// The namespace of all apps.
+pub const NAMESPACE: &str = "shop";
+
+/// What a scenario says of an app.
+#[derive(Debug, Clone, Default)]
+pub struct App {
+    /// Source directory, and live path.
+    pub path: String,
+    pub name: String,
+    /// `image`, `replicas`, `route`, …
+    pub options: BTreeMap<String, String>,
+    /// Steps as words: `20%/traffic=20%/pause=60`.
+    pub steps: Vec<String>,
+    pub metrics: Vec<BTreeMap<String, String>>,
+}
+
+/// Options of `app` and `set`, so that a slip of the pen is an error.
+const OPTIONS: [&str; 20] = [
+    "path",
+    "name",
+    "image",
+    "replicas",
+    "route",
+    "max-surge",
+    "max-unavailable",
+    "ready-after",
+    "never-ready",
+    "crash",
+    "port",
+    "config",
+    "hashed",
+    "kruise",
+    "on-failure",
+    "failure-threshold",
+    "paused",
+    "disabled",
+    "observe",
+    "grace",
+];
+
+/// Options of a step after its replicas.
+const STEP: [&str; 6] = ["traffic", "pause", "timeout", "approvals", "header", "name"];
+/// Options of a metric, and their fields.
+const METRIC: [(&str, &str); 12] = [
+    ("name", "name"),
+    ("max", "max"),
+    ("min", "min"),
+    ("interval", "interval"),
+    ("count", "count"),
+    ("delay", "initialDelay"),
+    ("window", "window"),
+    ("no-data", "noData"),
+    ("failure-limit", "failureLimit"),
+    ("error-limit", "consecutiveErrorLimit"),
+    ("success-limit", "consecutiveSuccessLimit"),
+    ("query", "query"),
+];
+
+/// Reads `key=value` words; a word alone is `word=true`.
+pub fn words(text: &str, known: &[&str]) -> Result<BTreeMap<String, String>, String> {
+    text.split_whitespace()
+        .map(|word| {
+            let (key, value) = word.split_once('=').unwrap_or((word, "true"));
+            if known.contains(&key) {
+                Ok((key.to_owned(), value.to_owned()))
+            } else {
+                Err(format!("`{key}` is unknown here; there are: {}", known.join(", ")))
+            }
+        })
+        .collect()
+}
+
+impl App {
+    pub fn new(text: &str) -> Result<Self, String> {
+        let mut app = Self { path: "prod/checkout".to_owned(), name: "checkout".to_owned(), ..Self::default() };
+        app.steps = vec!["100%".to_owned()];
+        app.set(text)?;
+        Ok(app)
+    }
+
+    /// Changes options.
+    pub fn set(&mut self, text: &str) -> Result<(), String> {
+        for (key, value) in words(text, &OPTIONS)? {
+            match key.as_str() {
+                "path" => self.path = value,
+                "name" => self.name = value,
+                _ => drop(self.options.insert(key, value)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a metric, or changes the one of that name.
+    pub fn metric(&mut self, text: &str) -> Result<(), String> {
+        let known: Vec<&str> = METRIC.iter().map(|(word, _)| *word).collect();
+        let metric = words(text, &known)?;
+        self.metrics.retain(|other| other.get("name") != metric.get("name"));
+        self.metrics.push(metric);
+        Ok(())
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        self.options.get(key).map(String::as_str).filter(|value| !matches!(*value, "none" | "false"))
+    }
+
+    /// The host of its requests.
+    pub fn host(&self) -> String {
+        format!("{}.example", self.name)
+    }
+
+    /// Path → content of every file.
+    pub fn files(&self) -> Result<BTreeMap<String, String>, String> {
+        let mut files = BTreeMap::new();
+        let mut put = |name: &str, text: String| files.insert(format!("{}/{name}", self.path), text);
+        put("deployment.yaml", self.deployment());
+        put("service.yaml", self.service());
+        if let Some(text) = self.get("config") {
+            put("config.yaml", self.config(text));
+        }
+        match self.get("route") {
+            Some("ingress") => drop(put("ingress.yaml", self.ingress())),
+            Some("gateway") => drop(put("route.yaml", self.http_route())),
+            None => {}
+            Some(other) => return Err(format!("route={other}: there are none, ingress, gateway")),
+        }
+        let rollout = self.rollout()?;
+        files.insert(format!("{}/rollout.yaml", self.path), rollout);
+        Ok(files)
+    }
+
+    /// The Deployment with its present image.
+    pub fn deployment(&self) -> String {
+        let name = &self.name;
+        let image = self.get("image").unwrap_or("1");
+        let replicas = self.get("replicas").unwrap_or("5");
+        let mut strategy = String::new();
+        for (key, field) in [("max-surge", "maxSurge"), ("max-unavailable", "maxUnavailable")] {
+            if let Some(value) = self.get(key) {
+                strategy.push_str(&format!("      {field}: {value}\n"));
+            }
+        }
+        if !strategy.is_empty() {
+            strategy = format!("  strategy:\n    rollingUpdate:\n{strategy}");
+        }
+        let notes: String = ["never-ready", "crash", "ready-after"]
+            .iter()
+            .filter_map(|key| self.get(key).map(|value| format!("        lab/{key}: \"{value}\"\n")))
+            .collect();
+        let notes = if notes.is_empty() { notes } else { format!("      annotations:\n{notes}") };
+        let config = match (self.get("config"), self.get("hashed")) {
+            (Some(text), Some(_)) => {
+                format!("          envFrom:\n            - configMapRef: {{name: {}}}\n", self.config_name(text))
+            }
+            _ => String::new(),
+        };
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  replicas: {replicas}\n\
+             {strategy}  selector:\n    matchLabels: {{app: {name}}}\n  template:\n    metadata:\n      labels: {{app: {name}, version: \"{image}\"}}\n\
+             {notes}    spec:\n      containers:\n        - name: main\n          image: shop/{name}:{image}\n{config}"
+        )
+    }
+
+    fn service(&self) -> String {
+        let name = &self.name;
+        let port = self.get("port").unwrap_or("80");
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  selector: {{app: {name}}}\n  ports:\n    - port: {port}\n"
+        )
+    }
+
+    /// A name with a digest of the content, as kustomize makes them, where `hashed` is set.
+    fn config_name(&self, text: &str) -> String {
+        if self.get("hashed").is_none() {
+            return format!("{}-config", self.name);
+        }
+        let digest = crate::manifest::digest(&serde_json::Value::String(text.to_owned()));
+        format!("{}-config-{}", self.name, digest.chars().take(6).collect::<String>())
+    }
+
+    fn config(&self, text: &str) -> String {
+        let name = self.config_name(text);
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\ndata:\n  SETTING: \"{text}\"\n"
+        )
+    }
+
+    fn ingress(&self) -> String {
+        let (name, host) = (&self.name, self.host());
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  ingressClassName: nginx\n  rules:\n    - host: {host}\n      http:\n        paths:\n          - path: /\n            pathType: Prefix\n            backend: {{service: {{name: {name}, port: {{number: 80}}}}}}\n"
+        )
+    }
+
+    fn http_route(&self) -> String {
+        let (name, host) = (&self.name, self.host());
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  hostnames: [{host}]\n  rules:\n    - backendRefs:\n        - name: {name}\n          port: 80\n"
+        )
+    }
+
+    fn rollout(&self) -> Result<String, String> {
+        let name = &self.name;
+        let kruise = self.get("kruise").is_some();
+        let version = if kruise { "rollouts.kruise.io/v1beta1" } else { "windlass.dev/v1alpha1" };
+        let mut text = format!(
+            "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  workloadRef: {{apiVersion: apps/v1, kind: Deployment, name: {name}}}\n"
+        );
+        for (key, field) in [("disabled", "disabled"), ("on-failure", "onFailure")] {
+            if let Some(value) = self.get(key) {
+                text.push_str(&format!("  {field}: {value}\n"));
+            }
+        }
+        match self.get("observe") {
+            Some("timed") => text.push_str("  observe:\n    timed: {settle: 30s}\n"),
+            None | Some("kubernetes") => {}
+            Some(other) => return Err(format!("observe={other}: there are kubernetes, timed")),
+        }
+        text.push_str("  strategy:\n");
+        if let Some(value) = self.get("paused") {
+            text.push_str(&format!("    paused: {value}\n"));
+        }
+        text.push_str("    canary:\n");
+        if let Some(value) = self.get("failure-threshold") {
+            text.push_str(&format!("      failureThreshold: {value}\n"));
+        }
+        let route = match self.get("route") {
+            Some("ingress") => format!("          ingress: {{classType: nginx, name: {name}}}\n"),
+            Some("gateway") => format!("          gateway: {{httpRouteName: {name}}}\n"),
+            _ => String::new(),
+        };
+        if !route.is_empty() {
+            let grace = self.get("grace").map(|grace| format!("          gracePeriodSeconds: {grace}\n")).unwrap_or_default();
+            text.push_str(&format!("      trafficRoutings:\n        - service: {name}\n{grace}{route}"));
+        }
+        text.push_str("      steps:\n");
+        for step in &self.steps {
+            text.push_str(&step_text(step)?);
+        }
+        if !self.metrics.is_empty() {
+            text.push_str("  analysis:\n    metrics:\n");
+        }
+        for metric in &self.metrics {
+            let mut first = "      - ";
+            for (word, field) in METRIC {
+                if let Some(value) = metric.get(word).filter(|_| word != "query") {
+                    text.push_str(&format!("{first}{field}: {value}\n"));
+                    first = "        ";
+                }
+            }
+            let query = metric.get("query").map_or("error-rate", String::as_str);
+            text.push_str("        source: prometheus\n");
+            text.push_str(&format!(
+                "        query: {query} revision=\"{{{{ candidate.revision }}}}\" window={{{{ window }}}}\n"
+            ));
+        }
+        Ok(text)
+    }
+}
+
+fn step_text(step: &str) -> Result<String, String> {
+    let mut parts = step.split('/');
+    let replicas = parts.next().unwrap_or_default();
+    let options = words(&parts.collect::<Vec<_>>().join(" "), &STEP)?;
+    let get = |key: &str| options.get(key).map(String::as_str);
+    let mut text = format!("        - replicas: {replicas}\n");
+    for key in ["name", "traffic", "timeout"] {
+        if let Some(value) = get(key) {
+            text.push_str(&format!("          {key}: {value}\n"));
+        }
+    }
+    if let Some((name, value)) = get("header").and_then(|header| header.split_once(':')) {
+        text.push_str(&format!("          matches:\n            - headers: [{{name: {name}, value: \"{value}\"}}]\n"));
+    }
+    match get("pause") {
+        Some("approval") => text.push_str("          pause: {}\n"),
+        Some(seconds) => text.push_str(&format!("          pause: {{duration: {seconds}}}\n")),
+        None => text.push_str("          pause: {duration: 0}\n"),
+    }
+    if let Some(count) = get("approvals") {
+        text.push_str(&format!("          gates:\n            - approval: {{count: {count}}}\n"));
+    }
+    Ok(text)
+}

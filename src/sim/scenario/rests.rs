@@ -1,0 +1,83 @@
+//! What the cluster must show: as many pods of each version as the live branch asks for, enough Ready ones all the time,
+//! and an answer to every request.
+
+use super::app::{App, NAMESPACE};
+use super::script::Script;
+use crate::git::{Oid, Repo};
+use crate::reconcile::layout;
+use crate::render::{self, Pods, PodsPhase};
+use crate::sim::cluster::{Cluster, Point};
+use crate::sim::world::State;
+
+const REVISION: &str = "/metadata/labels/windlass.dev~1revision";
+
+/// Pods of each version against the recorded shape, at a rest.
+pub(super) fn counts(repo: &dyn Repo, head: Oid, cluster: &Cluster) -> Result<Vec<String>, String> {
+    let mut found = Vec::new();
+    for id in layout::recorded_apps(repo, head).map_err(|trouble| trouble.to_string())? {
+        let read = || -> Result<_, crate::reconcile::Trouble> {
+            Ok((layout::read_state(repo, head, &id)?, layout::read_rollout(repo, head, &id)?, layout::read_slot(repo, head, &id, "stable")?))
+        };
+        let (Some(state), Some(rollout), Some(stable)) = read().map_err(|trouble| trouble.to_string())? else { continue };
+        let workload = render::find_workload(&stable, &rollout.workload).map_err(|error| error.to_string())?;
+        let size = render::workload::deployment::size(workload);
+        let old_label = if state.shape.stable_labelled { state.stable.revision.clone() } else { String::new() };
+        let new_label = state.candidate.as_ref().map_or(state.stable.revision.clone(), |slot| slot.revision.clone());
+        let (old, new) = match state.shape.pods {
+            Pods::Stable | Pods::Returning { .. } => (size, 0),
+            Pods::Candidate => (0, size),
+            Pods::Held { size, from, to, phase: PodsPhase::Grow } => (size.saturating_sub(from), to),
+            Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (size.saturating_sub(to), to),
+        };
+        let key = Cluster::deployment(NAMESPACE, &rollout.workload.name);
+        let pods = cluster.pods_by(&key, REVISION);
+        let of = |label: &str| pods.get(label).map_or(0, |counts| counts.pods);
+        let seen = (of(&old_label), if new == 0 { 0 } else { of(&new_label) });
+        let all: u32 = pods.values().map(|counts| counts.pods).sum();
+        if seen != (old, new) || all != old + new {
+            found.push(format!(
+                "{}: {} old and {} new pods of {all} run at a rest, the live branch asks for {old} and {new}",
+                id, seen.0, seen.1
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// Ready pods over the whole play, and requests that nobody answered.
+pub(super) fn capacity(apps: &[App], script: &Script, state: &State) -> Vec<String> {
+    let mut found = Vec::new();
+    if state.unanswered_ms > 0 {
+        found.push(format!("for {} ms a part of the requests was answered by nobody", state.unanswered_ms));
+    }
+    for app in apps {
+        let key = Cluster::deployment(NAMESPACE, &app.name);
+        let spare = match script.directive("unavailable").map(str::parse) {
+            Some(Ok(pods)) => pods,
+            _ => 0,
+        };
+        found.extend(too_few(state.cluster.timeline().points(&key), spare).map(|text| format!("{}: {text}", app.name)));
+    }
+    found
+}
+
+/// The first moment with fewer Ready pods than the size less `spare`. A larger size counts once it was reached.
+pub(super) fn too_few(points: &[Point], spare: u32) -> Option<String> {
+    let mut base: Option<u32> = None;
+    for (index, point) in points.iter().enumerate() {
+        // Of several points at one moment only the last one lasts.
+        if points.get(index + 1).is_some_and(|next| next.at == point.at) {
+            continue;
+        }
+        let ready = point.total.ready;
+        base = match base {
+            _ if ready >= point.size => Some(point.size),
+            Some(base) => Some(base.min(point.size)),
+            None => None,
+        };
+        if let Some(base) = base.filter(|base| ready < base.saturating_sub(spare)) {
+            return Some(format!("{ready} of {base} pods were Ready {} ms after the start", point.at));
+        }
+    }
+    None
+}
