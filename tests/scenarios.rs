@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use windlass::git::Repo as _;
+use windlass::sim::invariants;
 use windlass::sim::scenario::{Conditions, Script, play};
 
 fn folder() -> PathBuf {
@@ -47,6 +49,16 @@ fn scenarios_play_as_they_are_written() {
         } else if is != should {
             let diff = similar::TextDiff::from_lines(&should, &is).unified_diff().context_radius(4).header("written", "played").to_string();
             wrong.push(format!("{name}:\n{diff}"));
+        }
+        if let Some(head) = played.head {
+            let mut git = played.open();
+            git.fetch().unwrap();
+            let found = invariants::check(&git, head).unwrap();
+            wrong.extend(found.iter().map(|violation| format!("{name}: {violation}")));
+            if script.directive("rewritten").is_none() {
+                let lost = invariants::nothing_lost(&git, head, &played.seen).unwrap();
+                wrong.extend(lost.iter().map(|violation| format!("{name}: {violation}")));
+            }
         }
         wrong.extend(played.findings.iter().map(|finding| format!("{name}: {finding}")));
         eprintln!("{name}: {} commits, {} effects, {} ms", played.story.len(), played.effects, start.elapsed().as_millis());

@@ -227,6 +227,18 @@ impl Cluster {
     pub fn sicken(&mut self, key: &ObjectKey, count: usize) {
         let pods: Vec<(u64, u64)> =
             self.pods_of(key).filter(|pod| pod.serves()).map(|pod| (pod.uid, pod.owner)).take(count).collect();
+        self.spoil(pods);
+    }
+
+    /// The same for Ready pods of the newest revision alone.
+    pub fn sicken_newest(&mut self, key: &ObjectKey, count: usize) {
+        let Some(newest) = self.newest(key).map(|set| set.uid) else { return };
+        let pods = self.pods_of(key).filter(|pod| pod.owner == newest && pod.serves());
+        let pods: Vec<(u64, u64)> = pods.map(|pod| (pod.uid, pod.owner)).take(count).collect();
+        self.spoil(pods);
+    }
+
+    fn spoil(&mut self, pods: Vec<(u64, u64)>) {
         for (uid, owner) in pods {
             if let Some(pod) = self.pods.get_mut(&uid) {
                 pod.ready_at = None;

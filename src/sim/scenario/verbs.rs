@@ -154,6 +154,11 @@ impl Stage<'_> {
                 let count = rest.strip_prefix("partial ").and_then(|count| count.parse().ok());
                 self.world.lock().applier.break_after = Some(count.ok_or("`applier suspend`, `resume` or `partial N`")?);
             }
+            ("sicken", _) => {
+                let key = crate::sim::cluster::Cluster::deployment(super::NAMESPACE, &self.app()?.name);
+                let count = rest.parse().map_err(|_| format!("`{rest}` is no number"))?;
+                self.world.lock().cluster.sicken_newest(&key, count);
+            }
             ("prometheus", _) => self.silence(rest)?,
             ("errors", _) => self.errors(rest)?,
             ("clock", _) => {
