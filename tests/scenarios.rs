@@ -47,7 +47,11 @@ fn scenarios_play_as_they_are_written() {
         if update {
             std::fs::write(folder().join(format!("{name}.txt")), &is).unwrap();
         } else if is != should {
-            let diff = similar::TextDiff::from_lines(&should, &is).unified_diff().context_radius(4).header("written", "played").to_string();
+            let diff = similar::TextDiff::from_lines(&should, &is)
+                .unified_diff()
+                .context_radius(4)
+                .header("written", "played")
+                .to_string();
             wrong.push(format!("{name}:\n{diff}"));
         }
         if let Some(head) = played.head {

@@ -31,7 +31,7 @@ struct Memory {
 
 pub(super) fn judge(step: &Step, log: &mut Log, found: &mut Vec<Violation>) {
     let mut say = |rule: Rule, text: String| {
-        found.push(Violation { rule, commit: step.commit.id, subject: step.message.subject.clone(), text });
+        found.push(Violation { rule, commit: step.commit.id, subject: step.message.subject().to_owned(), text });
     };
     if step.ours {
         one_move(step, &mut say);
@@ -58,11 +58,11 @@ pub(super) fn judge(step: &Step, log: &mut Log, found: &mut Vec<Violation>) {
 }
 
 fn by_person(step: &Step) -> bool {
-    step.message.trailer("Windlass-By").is_some()
+    step.message.only("Windlass-By").is_some()
 }
 
 fn kind(step: &Step) -> &str {
-    step.message.trailer("Windlass-Step").and_then(|text| text.rsplit(' ').next()).unwrap_or_default()
+    step.message.only("Windlass-Step").and_then(|text| text.rsplit(' ').next()).unwrap_or_default()
 }
 
 fn remember(step: &Step, memory: &mut Memory, change: &Change) {
@@ -121,13 +121,7 @@ fn no_gate_skipped(step: &Step, before: &Side, after: &Side, say: &mut impl FnMu
     }
     let index = usize::try_from(before.state.step).unwrap_or(0).saturating_sub(1);
     let Some(spec) = after.rollout.steps.get(index) else { return };
-    let gates: Vec<Value> = step
-        .message
-        .trailers
-        .iter()
-        .filter(|(key, _)| key == "Windlass-Gate")
-        .filter_map(|(_, value)| serde_json::from_str(value).ok())
-        .collect();
+    let gates: Vec<Value> = step.message.all("Windlass-Gate").filter_map(|value| serde_json::from_str(value).ok()).collect();
     let passed = |name: &str| gates.iter().any(|gate| gate["name"] == name && gate["verdict"] == "pass");
     for metric in &after.rollout.metrics {
         if !passed(&metric.name) {
@@ -212,9 +206,7 @@ fn routed(rollout: &Rollout, live: &ObjectSet) -> bool {
                 backends.any(|backend| backend["name"] == canary.as_str() && backend["weight"].as_u64() != Some(0))
             }
             "Ingress" => {
-                let note = |key: &str| {
-                    object.text(&format!("/metadata/annotations/nginx.ingress.kubernetes.io~1{key}"))
-                };
+                let note = |key: &str| object.text(&format!("/metadata/annotations/nginx.ingress.kubernetes.io~1{key}"));
                 let named = object.to_value().to_string().contains(&format!("\"{canary}\""));
                 let asked = note("canary-weight").is_some_and(|weight| weight != "0")
                     || note("canary-by-header").is_some()

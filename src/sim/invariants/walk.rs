@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::api::Rollout;
 use crate::engine::State;
-use crate::git::{CommitInfo, EntryKind, Message, Oid, Repo};
+use crate::git::trailers::Message;
+use crate::git::{CommitInfo, EntryKind, Oid, Repo};
 use crate::manifest::ObjectSet;
-use crate::reconcile::layout::{self, AppId};
 use crate::reconcile::Trouble;
+use crate::reconcile::layout::{self, AppId};
 
 /// How an app stands at a commit.
 #[derive(Debug, Clone)]
@@ -68,7 +69,7 @@ pub(super) fn read(repo: &dyn Repo, commit: &CommitInfo) -> Result<Step, Trouble
         }
     }
     Ok(Step {
-        ours: message.trailer("Windlass-Release").is_some(),
+        ours: message.only("Windlass-Release").is_some(),
         empty: before.is_some_and(|before| before.tree == commit.tree),
         commit: commit.clone(),
         message,

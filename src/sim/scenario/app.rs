@@ -253,9 +253,7 @@ impl App {
             }
             let query = metric.get("query").map_or("error-rate", String::as_str);
             text.push_str("        source: prometheus\n");
-            text.push_str(&format!(
-                "        query: {query} revision=\"{{{{ candidate.revision }}}}\" window={{{{ window }}}}\n"
-            ));
+            text.push_str(&format!("        query: {query} revision=\"{{{{ candidate.revision }}}}\" window={{{{ window }}}}\n"));
         }
         Ok(text)
     }

@@ -16,7 +16,11 @@ pub(super) fn counts(repo: &dyn Repo, head: Oid, cluster: &Cluster) -> Result<Ve
     let mut found = Vec::new();
     for id in layout::recorded_apps(repo, head).map_err(|trouble| trouble.to_string())? {
         let read = || -> Result<_, crate::reconcile::Trouble> {
-            Ok((layout::read_state(repo, head, &id)?, layout::read_rollout(repo, head, &id)?, layout::read_slot(repo, head, &id, "stable")?))
+            Ok((
+                layout::read_state(repo, head, &id)?,
+                layout::read_rollout(repo, head, &id)?,
+                layout::read_slot(repo, head, &id, "stable")?,
+            ))
         };
         let (Some(state), Some(rollout), Some(stable)) = read().map_err(|trouble| trouble.to_string())? else { continue };
         let workload = render::find_workload(&stable, &rollout.workload).map_err(|error| error.to_string())?;

@@ -276,7 +276,8 @@ impl<'a> Stage<'a> {
             return Ok(now + 1_000);
         }
         let offset = self.around.offset_ms.get();
-        let moments = self.reports.iter().flat_map(|report| [report.next_check_at, report.hold.as_ref().and_then(|hold| hold.until)]);
+        let moments =
+            self.reports.iter().flat_map(|report| [report.next_check_at, report.hold.as_ref().and_then(|hold| hold.until)]);
         let clock = moments.flatten().filter_map(|at| u64::try_from(at.as_millisecond() - EPOCH * 1000 - offset).ok());
         let waits = self.reports.iter().any(|report| {
             let unseen = |reason: Reason| matches!(reason, Reason::NotApplied | Reason::NotReady | Reason::Unreachable);
@@ -294,12 +295,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Lets the time pass until `done`. `wanted` commits must be there, too. Says whether that came about.
-    fn pass_time(
-        &mut self,
-        end: u64,
-        wanted: Option<usize>,
-        mut done: impl FnMut(&Self, u64) -> bool,
-    ) -> Result<bool, String> {
+    fn pass_time(&mut self, end: u64, wanted: Option<usize>, mut done: impl FnMut(&Self, u64) -> bool) -> Result<bool, String> {
         loop {
             let next = self.turn()?;
             let now = self.world.elapsed();
@@ -348,7 +344,8 @@ impl<'a> Stage<'a> {
     /// Compares the cluster with what the live branch asks for, where nothing is on its way.
     fn rest(&mut self) -> Result<(), String> {
         let waits = |report: &AppReport| {
-            let way = |reason: Reason| matches!(reason, Reason::NotApplied | Reason::NotReady | Reason::Unreachable | Reason::Paused);
+            let way =
+                |reason: Reason| matches!(reason, Reason::NotApplied | Reason::NotReady | Reason::Unreachable | Reason::Paused);
             report.error.is_some() || report.hold.as_ref().is_some_and(|hold| way(hold.reason))
         };
         let Some(head) = self.head().filter(|_| self.trouble.is_none() && !self.reports.iter().any(waits)) else {

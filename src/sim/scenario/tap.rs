@@ -187,8 +187,8 @@ impl Repo for Shared {
         self.0.borrow_mut().effect(Effect::Push, |git| git.push(old, new))
     }
 
-    fn resolve(&self, name: &str) -> Result<Option<Oid>, GitError> {
-        self.0.borrow().git.resolve(name)
+    fn resolve(&mut self, name: &str) -> Result<Option<Oid>, GitError> {
+        self.0.borrow_mut().git.resolve(name)
     }
 
     fn live_branch(&self) -> String {

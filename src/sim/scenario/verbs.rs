@@ -5,7 +5,8 @@ use super::script::Block;
 use super::stage::{LIVE, Stage};
 use super::time;
 use crate::engine::Command;
-use crate::git::{Message, Oid, Repo as _};
+use crate::git::trailers::Message;
+use crate::git::{Oid, Repo as _};
 use crate::manifest::ObjectSet;
 use crate::reconcile::layout;
 use crate::render;
@@ -173,12 +174,12 @@ impl Stage<'_> {
                 let text = log.iter().find(|info| info.id == commit).map(|info| info.message.clone()).unwrap_or_default();
                 let message = Message::parse(&text);
                 if verb == "message" {
-                    self.out.push(message.subject.clone());
-                    self.out.extend(message.body.iter().cloned());
+                    self.out.push(message.subject().to_owned());
+                    self.out.extend(message.body().lines().filter(|line| !line.is_empty()).map(str::to_owned));
                 } else {
                     let ids = ["Windlass-Tree", "Windlass-Stable", "Windlass-Candidate", "Windlass-Source"];
-                    let told = message.trailers.iter().filter(|(key, _)| !ids.contains(&key.as_str()));
-                    self.out.extend(told.map(|(key, value)| format!("{key}: {value}")));
+                    let told = message.trailers().iter().filter(|trailer| !ids.contains(&trailer.key.as_str()));
+                    self.out.extend(told.map(|trailer| format!("{}: {}", trailer.key, trailer.value)));
                 }
             }
             ("live", _) => self.live(rest)?,
