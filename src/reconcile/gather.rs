@@ -10,7 +10,7 @@ use super::layout::{self, AppId};
 use super::{Reconciler, Trouble, history, spec};
 use crate::api::{Metric, Observe, Repository, Rollout};
 use crate::engine::{self, Answer, Counts, History, Input, Look, Seen, Sight, Source, State};
-use crate::git::{Heads, Oid, Repo};
+use crate::git::Heads;
 use crate::manifest::{self, ObjectSet};
 use crate::metrics;
 use crate::observe::{ObserveError, Sighting, Target};
@@ -84,26 +84,12 @@ impl Reconciler<'_> {
         }
         let options = self.around.render_options();
         let apps = discover::apps(&*self.repo, &heads, &settings, &options, &mut self.memory)?;
-        self.watch_history(&heads, &apps);
-        Ok((heads, settings, apps))
-    }
-
-    /// Notices a live branch that was rewritten. A replica that answered with an old head looks the same for a moment: the
-    /// alarm ends by itself when the head that was known is there again.
-    fn watch_history(&mut self, heads: &Heads, apps: &[App]) {
-        let back = self.memory.last_live.is_some_and(|last| heads.live.is_some_and(|live| contains(&*self.repo, live, last)));
-        if heads.rewritten && !back {
+        if heads.rewritten {
             self.memory.verified.clear();
             self.memory.learned.clear();
             self.memory.rewritten.extend(apps.iter().filter(|app| app.state.is_some()).map(|app| app.id.clone()));
-            return;
         }
-        if back {
-            self.memory.rewritten.clear();
-        }
-        if self.memory.rewritten.is_empty() {
-            self.memory.last_live = heads.live;
-        }
+        Ok((heads, settings, apps))
     }
 
     fn settings(&mut self, heads: &Heads) -> Result<Repository, Trouble> {
@@ -247,13 +233,6 @@ impl Reconciler<'_> {
         let digest = manifest::digest(&Value::String(query)).chars().take(16).collect();
         Look { metric: metric.name.clone(), at: gathered.now, query: digest, answer }
     }
-}
-
-/// Whether `ancestor` is among the newest commits that lead to `head`.
-fn contains(repo: &dyn Repo, head: Oid, ancestor: Oid) -> bool {
-    const FAR: usize = 1_000;
-    let parent = |id: &Oid| repo.commit(*id).ok().and_then(|commit| commit.parent);
-    std::iter::successors(Some(head), parent).take(FAR).any(|id| id == ancestor)
 }
 
 fn is_leaving(state: &State) -> bool {

@@ -48,8 +48,6 @@ pub struct Memory {
     found: crate::source::Known,
     /// Apps of a live branch that was rewritten under us.
     rewritten: BTreeSet<AppId>,
-    /// The live head before that, or the newest one.
-    last_live: Option<Oid>,
     /// The repository's settings, by the identity of their file.
     settings: Option<(String, Repository)>,
 }
