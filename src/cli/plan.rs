@@ -18,7 +18,15 @@ pub(super) fn show(terminal: &mut Terminal, forecast: &Forecast, diff: bool) -> 
         return Ok(Exit::Done);
     }
     if forecast.planned.is_empty() {
-        terminal.line(format!("{}: nothing to do, the live branch is where the source leads", forecast.app));
+        match &forecast.hold {
+            None => terminal.line(format!("{}: nothing to do, the live branch is where the source leads", forecast.app)),
+            Some(hold) => {
+                terminal.line(format!("{}: nothing to do, {} {}", forecast.app, styled(CYAN, hold.reason.code()), hold.text));
+                if let Some(then) = &hold.then {
+                    terminal.line(styled(DIM, format!("  {then}")));
+                }
+            }
+        }
         return Ok(Exit::Done);
     }
     let total = forecast.planned.last().map_or(0, |planned| planned.after);
@@ -35,7 +43,7 @@ pub(super) fn show(terminal: &mut Terminal, forecast: &Forecast, diff: bool) -> 
     }
     let mut before = &forecast.live;
     for (index, planned) in forecast.planned.iter().enumerate() {
-        for wait in planned.waits.iter().filter(|wait| wait.reason != Reason::Grace) {
+        for wait in planned.waits.iter().filter(|wait| matches!(wait.reason, Reason::Soak | Reason::Approval)) {
             terminal.line(format!("      {} {}", styled(CYAN, "gate"), wait.text));
         }
         let (updated, all) = planned.pods;
@@ -172,6 +180,7 @@ fn as_json(forecast: &Forecast) -> serde_json::Value {
         "app": forecast.app.to_string(),
         "source": forecast.source,
         "observed": forecast.observed,
+        "hold": forecast.hold,
         "commits": commits,
     })
 }

@@ -26,7 +26,8 @@ pub struct Planned {
     pub waits: Vec<Hold>,
 }
 
-/// The commits from `state` until the release has ended, if every gate passes at once and people approve.
+/// The commits from `state` until the release has ended, if every gate passes at once and people approve; and the hold that
+/// stands in the way of any further one, where there is such.
 ///
 /// # Errors
 /// The Rollout and the objects do not fit together.
@@ -37,7 +38,7 @@ pub fn forecast(
     source: Option<&Source<'_>>,
     reader: bool,
     now: Timestamp,
-) -> Result<Vec<Planned>, RenderError> {
+) -> Result<(Vec<Planned>, Option<Hold>), RenderError> {
     let mut state = state.cloned();
     let (mut stable, mut candidate) = (slots.0.cloned(), slots.1.cloned());
     let mut clock = now;
@@ -45,6 +46,7 @@ pub fn forecast(
     let mut planned = Vec::new();
     let mut waits: Vec<Hold> = Vec::new();
     let mut history = History::Ours;
+    let mut stands = None;
     for _ in 0..LIMIT {
         let (size, before) = state.as_ref().map_or((0, 0), |state| ground(rollout, state, stable.as_ref(), candidate.as_ref()));
         let placeholder = Selector { key: "pod-template-hash".to_owned(), value: "of-the-running-pods".to_owned() };
@@ -103,8 +105,11 @@ pub fn forecast(
                         learned.approvals.push(Approval { login, tree: learned.tree.clone(), at: clock });
                     }
                     (Reason::Metrics, _) => clock = next_look.unwrap_or_else(|| plus(clock, 1)),
-                    (Reason::Soak | Reason::Grace, Some(until)) => clock = until,
-                    _ => break,
+                    (Reason::Soak | Reason::Grace, Some(until)) => clock = next_look.map_or(until, |look| look.min(until)),
+                    _ => {
+                        stands = Some(hold);
+                        break;
+                    }
                 }
                 if waits.last().is_none_or(|last: &Hold| last.reason != hold.reason) {
                     waits.push(hold);
@@ -113,7 +118,7 @@ pub fn forecast(
             }
         }
     }
-    Ok(planned)
+    Ok((planned, stands))
 }
 
 fn good(metric: &Metric, at: Timestamp) -> Look {

@@ -148,13 +148,13 @@ impl Reconciler<'_> {
         });
         let observe = rollout.observe.clone().unwrap_or_else(|| settings.observe.clone());
         let observed = observe == crate::api::Observe::Kubernetes;
-        let planned =
+        let (planned, hold) =
             engine::forecast(&rollout, app.state.as_ref(), (stable.as_ref(), candidate.as_ref()), input.as_ref(), observed, now)?;
         let live = match heads.live {
             Some(live) => layout::read_live(repo, live, &app.id.path)?,
             None => None,
         };
-        Ok(Forecast { app: app.id, rollout, planned, observed, live: live.unwrap_or_default(), source: commit })
+        Ok(Forecast { app: app.id, rollout, planned, hold, observed, live: live.unwrap_or_default(), source: commit })
     }
 }
 
@@ -164,6 +164,8 @@ pub struct Forecast {
     pub app: AppId,
     pub rollout: crate::api::Rollout,
     pub planned: Vec<Planned>,
+    /// What keeps the app from any further commit, whatever the gates say.
+    pub hold: Option<engine::Hold>,
     pub observed: bool,
     /// What is live now.
     pub live: crate::manifest::ObjectSet,
