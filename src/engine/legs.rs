@@ -18,12 +18,15 @@ pub struct Ground {
     pub size: u32,
     /// Whether new pods may come before old ones go.
     pub surges: bool,
+    /// Where they may not: how many pods may be missing at once.
+    pub at_once: u32,
 }
 
 impl Ground {
     pub fn of(rollout: &Rollout, objects: &ObjectSet) -> Result<Self, RenderError> {
         let workload: &Object = find_workload(objects, &rollout.workload)?;
-        Ok(Self { size: deployment::size(workload), surges: deployment::surges(workload) })
+        let size = deployment::size(workload);
+        Ok(Self { size, surges: deployment::surges(workload), at_once: deployment::at_once(workload, size) })
     }
 }
 
@@ -73,8 +76,12 @@ pub(super) fn within_step(
     }
     let held_at_size = matches!(shape.pods, Pods::Held { size, .. } if size == ground.size);
     if !held_at_size || pods > before {
-        let phase = if ground.surges { PodsPhase::Grow } else { PodsPhase::Shift };
-        next.pods = Pods::Held { size: ground.size, from: before, to: pods, phase };
+        // Where old pods go first, no more of them at once than the user allows: a large step takes several moves.
+        let (phase, to) = match ground.surges {
+            true => (PodsPhase::Grow, pods),
+            false => (PodsPhase::Shift, pods.min(before.saturating_add(ground.at_once))),
+        };
+        next.pods = Pods::Held { size: ground.size, from: before, to, phase };
         next.union = true;
         if routed && !all {
             next.stable_selector = narrow.cloned();

@@ -38,6 +38,18 @@ pub fn surges(deployment: &Object) -> bool {
     }
 }
 
+/// How many pods may be missing at once where none may come before another goes: the user's `maxUnavailable`, percent rounded
+/// down (the API's default is 25 %), and at least 1, as the Deployment controller has it where `maxSurge` is 0.
+pub fn at_once(deployment: &Object, size: u32) -> u32 {
+    let percent = |percent: u64| u32::try_from(percent.saturating_mul(u64::from(size)) / 100).unwrap_or(u32::MAX);
+    let pods = match deployment.get("/spec/strategy/rollingUpdate/maxUnavailable") {
+        Some(Value::Number(pods)) => pods.as_u64().map_or(1, |pods| u32::try_from(pods).unwrap_or(u32::MAX)),
+        Some(Value::String(text)) => text.strip_suffix('%').and_then(|number| number.parse().ok()).map_or(1, percent),
+        _ => percent(25),
+    };
+    pods.max(1)
+}
+
 /// What a Deployment must be for its pods to go in batches.
 pub fn check(deployment: &Object) -> Result<(), RenderError> {
     let unusable = |cause: &str| RenderError::Unusable {
