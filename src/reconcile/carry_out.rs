@@ -37,6 +37,7 @@ impl Reconciler<'_> {
             let Some(new) = head.filter(|_| !made.is_empty()) else { return Ok(pass) };
             match self.repo.push(heads.live, new)? {
                 Push::Done => {
+                    self.memory.head = Some(new);
                     for (app, commit, subject) in made {
                         tracing::info!(app = %app, commit = %commit, "{subject}");
                         pass.commits.push(Made { app: app.to_string(), commit: commit.to_string(), subject });

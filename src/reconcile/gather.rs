@@ -87,8 +87,20 @@ impl Reconciler<'_> {
         if heads.rewritten {
             self.memory.verified.clear();
             self.memory.learned.clear();
-            self.memory.rewritten.extend(apps.iter().filter(|app| app.state.is_some()).map(|app| app.id.clone()));
+            let known = apps.iter().filter_map(|app| Some((app.id.clone(), app.state.clone()?)));
+            self.memory.rewritten.extend(known);
+            self.memory.lost = self.memory.lost.or(self.memory.head);
+        } else if let (Some(lost), Some(live)) = (self.memory.lost, heads.live)
+            && history::reaches(&*self.repo, live, lost)
+        {
+            // Nothing is gone: a replica of the remote had answered with an older branch.
+            self.memory.rewritten.clear();
+            self.memory.lost = None;
         }
+        // Somebody has accepted the branch as it is, in another process.
+        let stands = |id: &AppId, state: &State| apps.iter().any(|app| app.id == *id && app.state.as_ref() == Some(state));
+        self.memory.rewritten.retain(|id, state| stands(id, state));
+        self.memory.head = heads.live;
         Ok((heads, settings, apps))
     }
 

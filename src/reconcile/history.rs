@@ -18,7 +18,7 @@ pub(super) fn of(
     memory: &mut Memory,
 ) -> Result<History, Trouble> {
     let Some(live) = heads.live else { return Ok(History::Ours) };
-    if memory.rewritten.contains(app) {
+    if memory.rewritten.contains_key(app) {
         return Ok(History::Rewritten);
     }
     let root = repo.commit(live)?.tree;
@@ -77,6 +77,15 @@ fn introduced<T: PartialEq>(
         commit = older;
     }
     Ok(Some(commit))
+}
+
+/// Whether `wanted` is `from` or one of the commits that it was built on, as far as the mirror's history reaches.
+pub(super) fn reaches(repo: &dyn Repo, from: Oid, wanted: Oid) -> bool {
+    let mut next = Some(from);
+    while let Some(id) = next.filter(|id| *id != wanted) {
+        next = repo.commit(id).ok().and_then(|commit| commit.parent);
+    }
+    next.is_some()
 }
 
 fn reverted(repo: &dyn Repo, newest: &CommitInfo, app: &AppId) -> Result<History, Trouble> {

@@ -16,7 +16,7 @@ mod surroundings;
 mod tree;
 mod trouble;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -46,8 +46,12 @@ pub struct Memory {
     verified: HashMap<AppId, Oid>,
     /// Directories with Rollout files, by the identity of a tree.
     found: crate::source::Known,
-    /// Apps of a live branch that was rewritten under us.
-    rewritten: BTreeSet<AppId>,
+    /// Apps of a live branch that was rewritten under us, as they stood when that was seen.
+    rewritten: BTreeMap<AppId, State>,
+    /// The live branch's head at the last look or push.
+    head: Option<Oid>,
+    /// The head that was gone when the branch was found rewritten.
+    lost: Option<Oid>,
     /// The repository's settings, by the identity of their file.
     settings: Option<(String, Repository)>,
 }

@@ -59,6 +59,7 @@ impl Reconciler<'_> {
             match self.repo.push(heads.live, commit)? {
                 Push::Done => {
                     self.memory.rewritten.remove(&app.id);
+                    self.memory.head = Some(commit);
                     return Ok(Made { app: app.id.to_string(), commit: commit.to_string(), subject });
                 }
                 Push::Moved => self.around.back_off(attempt),
@@ -86,7 +87,10 @@ impl Reconciler<'_> {
             let (commit, subject) =
                 publish::eject(&mut *self.repo, live, &app.id, &objects, &settings.author, self.around.now().as_second(), by)?;
             match self.repo.push(heads.live, commit)? {
-                Push::Done => return Ok(Made { app: app.id.to_string(), commit: commit.to_string(), subject }),
+                Push::Done => {
+                    self.memory.head = Some(commit);
+                    return Ok(Made { app: app.id.to_string(), commit: commit.to_string(), subject });
+                }
                 Push::Moved => self.around.back_off(attempt),
             }
         }
@@ -97,7 +101,9 @@ impl Reconciler<'_> {
     pub fn accept_history(&mut self, name: Option<&str>, by: &str) -> Result<Made, Trouble> {
         let (_, _, apps) = self.look()?;
         let app = pick(&apps, name)?.clone();
-        self.memory.rewritten.insert(app.id);
+        if let Some(state) = app.state {
+            self.memory.rewritten.insert(app.id, state);
+        }
         self.say(name, &Command::Resume, by)
     }
 
