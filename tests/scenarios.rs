@@ -1,16 +1,21 @@
-//! Scenarios: every file of `scenarios/` is played and compared with its text. `WINDLASS_UPDATE=1` writes the text anew.
+//! Scenarios: every file of `scenarios/` is played and compared with its text. `WINDLASS_UPDATE=1` writes the text anew,
+//! `WINDLASS_SCENARIO=name` chooses those whose name holds it.
+
+mod broken;
+mod faults;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use windlass::git::Repo as _;
 use windlass::sim::invariants;
-use windlass::sim::scenario::{Conditions, Script, play};
+use windlass::sim::scenario::{Conditions, Play, Script, play, writes_at_rest};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
 }
 
-/// Name and text of every scenario; `WINDLASS_SCENARIO` chooses those whose name holds it.
+/// Name and text of every scenario.
 fn all() -> Vec<(String, Script)> {
     let chosen = std::env::var("WINDLASS_SCENARIO").unwrap_or_default();
     let mut found: Vec<(String, Script)> = std::fs::read_dir(folder())
@@ -30,42 +35,66 @@ fn all() -> Vec<(String, Script)> {
     found
 }
 
+/// Does `work` for every item on two threads; gives what it found, in the items' order.
+fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let mut found: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut found = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(index) else { return found };
+                found.push((index, work(item)));
+            }
+        };
+        let other = scope.spawn(worker);
+        let mut found = worker();
+        found.extend(other.join().unwrap());
+        found
+    });
+    found.sort_by_key(|(index, _)| *index);
+    found.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Every rule that a play breaks.
+fn judge(name: &str, script: &Script, played: &Play) -> Vec<String> {
+    let mut wrong: Vec<String> = played.findings.iter().map(|finding| format!("{name}: {finding}")).collect();
+    let Some(head) = played.head else { return wrong };
+    let mut git = played.open();
+    git.fetch().unwrap();
+    let mut found = invariants::check(&git, head).unwrap();
+    if script.directive("rewritten").is_none() {
+        found.extend(invariants::nothing_lost(&git, head, &played.seen).unwrap());
+    }
+    wrong.extend(found.iter().map(|violation| format!("{name}: {violation}")));
+    wrong
+}
+
 #[test]
 fn scenarios_play_as_they_are_written() {
     let update = std::env::var("WINDLASS_UPDATE").is_ok_and(|value| value == "1");
-    let mut wrong = Vec::new();
-    for (name, script) in all() {
-        let start = std::time::Instant::now();
-        let played = match play(&script, &Conditions::default()) {
+    let wrong = each(&all(), |(name, script)| {
+        let played = match play(script, &Conditions::default()) {
             Ok(played) => played,
-            Err(failure) => {
-                wrong.push(format!("{name}: {failure}"));
-                continue;
-            }
+            Err(failure) => return vec![format!("{name}: {failure}")],
         };
+        let mut wrong = judge(name, script, &played);
         let (is, should) = (script.with_output(&played.outputs).to_string(), script.to_string());
         if update {
             std::fs::write(folder().join(format!("{name}.txt")), &is).unwrap();
         } else if is != should {
-            let diff = similar::TextDiff::from_lines(&should, &is)
-                .unified_diff()
-                .context_radius(4)
-                .header("written", "played")
-                .to_string();
-            wrong.push(format!("{name}:\n{diff}"));
+            let diff = similar::TextDiff::from_lines(&should, &is);
+            wrong.push(format!("{name}:\n{}", diff.unified_diff().context_radius(4).header("written", "played")));
         }
-        if let Some(head) = played.head {
-            let mut git = played.open();
-            git.fetch().unwrap();
-            let found = invariants::check(&git, head).unwrap();
-            wrong.extend(found.iter().map(|violation| format!("{name}: {violation}")));
-            if script.directive("rewritten").is_none() {
-                let lost = invariants::nothing_lost(&git, head, &played.seen).unwrap();
-                wrong.extend(lost.iter().map(|violation| format!("{name}: {violation}")));
-            }
+        let again = play(script, &Conditions::default()).unwrap();
+        if again.head != played.head {
+            wrong.push(format!("{name}: played again, it gives other commits"));
         }
-        wrong.extend(played.findings.iter().map(|finding| format!("{name}: {finding}")));
-        eprintln!("{name}: {} commits, {} effects, {} ms", played.story.len(), played.effects, start.elapsed().as_millis());
-    }
+        if writes_at_rest(script).unwrap() {
+            wrong.push(format!("{name}: another look at its end writes once more"));
+        }
+        wrong
+    });
+    let wrong: Vec<String> = wrong.into_iter().flatten().collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -59,9 +59,9 @@ impl std::fmt::Display for Violation {
 /// The branch holds something that cannot be read.
 pub fn check(repo: &dyn Repo, head: Oid) -> Result<Vec<Violation>, Trouble> {
     let mut found = Vec::new();
-    let mut log = rules::Log::default();
+    let (mut log, mut cache) = (rules::Log::default(), walk::Cache::default());
     for commit in walk::commits(repo, head)? {
-        let step = walk::read(repo, &commit)?;
+        let step = walk::read(repo, &commit, &mut cache)?;
         rules::judge(&step, &mut log, &mut found);
     }
     Ok(found)

@@ -1,6 +1,7 @@
 //! A live branch as a row of steps: each commit with what it changed and how the app stood before and after.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::api::Rollout;
 use crate::engine::State;
@@ -24,9 +25,13 @@ pub(super) struct Side {
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     pub app: AppId,
-    pub before: Option<Side>,
-    pub after: Option<Side>,
+    pub before: Option<Rc<Side>>,
+    pub after: Option<Rc<Side>>,
 }
+
+/// What was read of each app last: the next commit begins with it.
+#[derive(Debug, Default)]
+pub(super) struct Cache(BTreeMap<AppId, (Oid, Option<Rc<Side>>)>);
 
 #[derive(Debug, Clone)]
 pub(super) struct Step {
@@ -50,7 +55,7 @@ pub(super) fn commits(repo: &dyn Repo, head: Oid) -> Result<Vec<CommitInfo>, Tro
     Ok(found)
 }
 
-pub(super) fn read(repo: &dyn Repo, commit: &CommitInfo) -> Result<Step, Trouble> {
+pub(super) fn read(repo: &dyn Repo, commit: &CommitInfo, cache: &mut Cache) -> Result<Step, Trouble> {
     let before = commit.parent.map(|parent| repo.commit(parent)).transpose()?;
     let mut paths = Vec::new();
     differences(repo, before.as_ref().map(|before| before.tree), Some(commit.tree), "", &mut paths)?;
@@ -64,8 +69,8 @@ pub(super) fn read(repo: &dyn Repo, commit: &CommitInfo) -> Result<Step, Trouble
         let home = |at: Oid| -> Result<Option<Oid>, Trouble> { Ok(repo.entry(at, &app.home())?.map(|entry| entry.id)) };
         let was = before.as_ref().map(|before| home(before.id)).transpose()?.flatten();
         if was != home(commit.id)? {
-            let before = before.as_ref().map(|before| side(repo, before.id, &app)).transpose()?.flatten();
-            changes.push(Change { before, after: side(repo, commit.id, &app)?, app });
+            let before = before.as_ref().map(|before| cache.side(repo, before.id, &app)).transpose()?.flatten();
+            changes.push(Change { before, after: cache.side(repo, commit.id, &app)?, app });
         }
     }
     Ok(Step {
@@ -76,6 +81,17 @@ pub(super) fn read(repo: &dyn Repo, commit: &CommitInfo) -> Result<Step, Trouble
         paths,
         changes,
     })
+}
+
+impl Cache {
+    fn side(&mut self, repo: &dyn Repo, commit: Oid, app: &AppId) -> Result<Option<Rc<Side>>, Trouble> {
+        if let Some((_, side)) = self.0.get(app).filter(|(known, _)| *known == commit) {
+            return Ok(side.clone());
+        }
+        let side = side(repo, commit, app)?.map(Rc::new);
+        self.0.insert(app.clone(), (commit, side.clone()));
+        Ok(side)
+    }
 }
 
 fn side(repo: &dyn Repo, commit: Oid, app: &AppId) -> Result<Option<Side>, Trouble> {

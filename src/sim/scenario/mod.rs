@@ -14,6 +14,7 @@ pub use app::{App, NAMESPACE};
 pub use script::{Block, Script};
 pub use tap::Crash;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::git::Oid;
@@ -61,8 +62,9 @@ pub struct Play {
     pub faults: u64,
     /// What the cluster did and must not do.
     pub findings: Vec<String>,
-    /// Subject and live trees of each commit, oldest first. Nothing in it depends on the time.
-    pub story: Vec<(String, String)>,
+    /// By live path, `""` for commits by hand: subject and live tree of each commit, oldest first. Nothing in it depends on
+    /// the time.
+    pub story: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl Play {

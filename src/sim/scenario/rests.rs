@@ -56,10 +56,7 @@ pub(super) fn capacity(apps: &[App], script: &Script, state: &State) -> Vec<Stri
     }
     for app in apps {
         let key = Cluster::deployment(NAMESPACE, &app.name);
-        let spare = match script.directive("unavailable").map(str::parse) {
-            Some(Ok(pods)) => pods,
-            _ => 0,
-        };
+        let spare = script.directive("unavailable").and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0);
         found.extend(too_few(state.cluster.timeline().points(&key), spare).map(|text| format!("{}: {text}", app.name)));
     }
     found
@@ -84,4 +81,34 @@ pub(super) fn too_few(points: &[Point], spare: u32) -> Option<String> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::cluster::Counts;
+
+    fn points(sizes: &[(u64, u32, u32)]) -> Vec<Point> {
+        let point = |(at, size, ready): &(u64, u32, u32)| Point {
+            at: *at,
+            size: *size,
+            total: Counts { pods: *ready, ready: *ready, available: 0 },
+            revisions: std::collections::BTreeMap::new(),
+        };
+        sizes.iter().map(point).collect()
+    }
+
+    #[test]
+    fn too_few_ready_pods_are_seen() {
+        assert_eq!(too_few(&points(&[(0, 5, 0), (300, 5, 5), (900, 5, 6), (950, 5, 5)]), 0), None);
+        assert!(too_few(&points(&[(0, 5, 5), (300, 5, 4)]), 0).is_some());
+        assert_eq!(too_few(&points(&[(0, 5, 5), (300, 5, 4)]), 1), None);
+    }
+
+    #[test]
+    fn a_larger_size_counts_once_it_was_reached() {
+        assert_eq!(too_few(&points(&[(0, 5, 5), (10, 8, 5), (300, 8, 8), (400, 3, 8), (410, 3, 3)]), 0), None);
+        assert!(too_few(&points(&[(0, 5, 5), (10, 8, 5), (300, 8, 8), (400, 8, 7)]), 0).is_some());
+        assert!(too_few(&points(&[(0, 5, 5), (10, 8, 4)]), 0).is_some());
+    }
 }

@@ -180,6 +180,7 @@ impl<'a> Stage<'a> {
     /// A person's word, said by a process of its own, again after a crash, as people do.
     pub(super) fn say(
         &mut self,
+        wanted: Option<usize>,
         mut word: impl FnMut(&mut Reconciler<'a>) -> Result<crate::reconcile::Made, crate::reconcile::Trouble>,
     ) -> Result<(), String> {
         use crate::reconcile::Trouble;
@@ -193,6 +194,10 @@ impl<'a> Stage<'a> {
                 Ok(_) => return self.news(),
                 // The word was heard before the process died.
                 Err(_) if self.disturbed && attempt > 0 && self.head() != before => return self.news(),
+                // What was read of the branch was too old for the word: it is said again.
+                Err(Trouble::Refused { text, .. }) if wanted.is_some_and(|wanted| self.commits() < Ok(wanted)) => {
+                    self.trouble = Some(text);
+                }
                 Err(Trouble::Refused { code, text }) => {
                     self.out.push(format!("refused, {code}: {text}"));
                     return Ok(());
@@ -221,7 +226,9 @@ impl<'a> Stage<'a> {
             } else {
                 for commit in fresh.into_iter().rev() {
                     let title = commit.message.lines().next().unwrap_or_default();
-                    self.out.push(format!("{} {title}", time::show(commit.time - EPOCH)));
+                    let ours = crate::git::Message::parse(&commit.message).trailer("Windlass-Release").is_some();
+                    let at = if ours { time::show(commit.time - EPOCH) } else { "by hand:".to_owned() };
+                    self.out.push(format!("{at} {title}"));
                     self.seen.push(commit.id);
                 }
             }
@@ -280,7 +287,9 @@ impl<'a> Stage<'a> {
             self.reports.iter().flat_map(|report| [report.next_check_at, report.hold.as_ref().and_then(|hold| hold.until)]);
         let clock = moments.flatten().filter_map(|at| u64::try_from(at.as_millisecond() - EPOCH * 1000 - offset).ok());
         let waits = self.reports.iter().any(|report| {
-            let unseen = |reason: Reason| matches!(reason, Reason::NotApplied | Reason::NotReady | Reason::Unreachable);
+            let unseen = |reason: Reason| {
+                matches!(reason, Reason::NotApplied | Reason::NotReady | Reason::Unreachable | Reason::HistoryRewritten)
+            };
             report.error.is_some() || report.hold.as_ref().is_some_and(|hold| unseen(hold.reason))
         });
         let poll = (waits || self.trouble.is_some()).then_some(now + POLL);
@@ -343,9 +352,11 @@ impl<'a> Stage<'a> {
 
     /// Compares the cluster with what the live branch asks for, where nothing is on its way.
     fn rest(&mut self) -> Result<(), String> {
+        // Where somebody else has changed the branch, or a move is on its way, there is nothing to compare.
         let waits = |report: &AppReport| {
-            let way =
-                |reason: Reason| matches!(reason, Reason::NotApplied | Reason::NotReady | Reason::Unreachable | Reason::Paused);
+            let way = |reason: Reason| {
+                !matches!(reason, Reason::Soak | Reason::Grace | Reason::Approval | Reason::Metrics | Reason::Rejected)
+            };
             report.error.is_some() || report.hold.as_ref().is_some_and(|hold| way(hold.reason))
         };
         let Some(head) = self.head().filter(|_| self.trouble.is_none() && !self.reports.iter().any(waits)) else {
@@ -381,15 +392,15 @@ impl<'a> Stage<'a> {
     }
 
     pub(super) fn finish(mut self, script: &Script, outputs: Vec<Vec<String>>, commits: Vec<usize>) -> Result<Play, String> {
-        let mut story = Vec::new();
+        let mut story: std::collections::BTreeMap<String, Vec<(String, String)>> = std::collections::BTreeMap::new();
         for commit in self.log()?.into_iter().rev() {
             let title = commit.message.lines().next().unwrap_or_default().to_owned();
-            let mut trees = Vec::new();
-            for app in &self.apps {
-                let tree = self.remote.tree(commit.id, &app.path).map_err(|error| error.to_string())?;
-                trees.push(tree.map(|id| id.to_string()).unwrap_or_default());
-            }
-            story.push((title, trees.join(" ")));
+            let app = self.apps.iter().find(|app| title.starts_with(&format!("{}: ", app.name)));
+            let path = app.map_or("", |app| &app.path);
+            let tree = self.remote.tree(commit.id, path).map_err(|error| error.to_string())?;
+            // Of a person's commit the whole tree would hold Windlass' times.
+            let tree = tree.filter(|_| app.is_some()).map(|id| id.to_string()).unwrap_or_default();
+            story.entry(path.to_owned()).or_default().push((title, tree));
         }
         let state = self.world.lock();
         if !self.disturbed || script.directive("crash").is_none() {

@@ -55,7 +55,11 @@ impl Stage<'_> {
             "status" => self.status()?,
             "restart" => self.restart(),
             "processes" => self.staff(rest.parse().map_err(|_| format!("`{rest}` is no number"))?),
-            _ => return self.word(verb, rest).and_then(|known| if known { Ok(()) } else { self.happen(verb, rest, block) }),
+            _ => {
+                return self
+                    .word(verb, rest, wanted)
+                    .and_then(|known| if known { Ok(()) } else { self.happen(verb, rest, block) });
+            }
         }
         Ok(())
     }
@@ -99,7 +103,7 @@ impl Stage<'_> {
     }
 
     /// Words that people say to Windlass. Says whether `verb` is one.
-    fn word(&mut self, verb: &str, rest: &str) -> Result<bool, String> {
+    fn word(&mut self, verb: &str, rest: &str, wanted: Option<usize>) -> Result<bool, String> {
         let why = |rest: &str| (!rest.is_empty()).then(|| rest.to_owned());
         let (command, by) = match verb {
             "approve" => (Command::Approve, rest),
@@ -119,9 +123,9 @@ impl Stage<'_> {
         let by = if by.is_empty() { "alice" } else { by }.to_owned();
         let name = self.app()?.name.clone();
         match verb {
-            "eject" => self.say(|process| process.eject(Some(&name), &by))?,
-            "accept-history" => self.say(|process| process.accept_history(Some(&name), &by))?,
-            _ => self.say(|process| process.say(Some(&name), &command, &by))?,
+            "eject" => self.say(wanted, |process| process.eject(Some(&name), &by))?,
+            "accept-history" => self.say(wanted, |process| process.accept_history(Some(&name), &by))?,
+            _ => self.say(wanted, |process| process.say(Some(&name), &command, &by))?,
         }
         Ok(true)
     }
@@ -155,10 +159,15 @@ impl Stage<'_> {
                 let count = rest.strip_prefix("partial ").and_then(|count| count.parse().ok());
                 self.world.lock().applier.break_after = Some(count.ok_or("`applier suspend`, `resume` or `partial N`")?);
             }
-            ("sicken", _) => {
+            ("sicken" | "scale-live", _) => {
                 let key = crate::sim::cluster::Cluster::deployment(super::NAMESPACE, &self.app()?.name);
-                let count = rest.parse().map_err(|_| format!("`{rest}` is no number"))?;
-                self.world.lock().cluster.sicken_newest(&key, count);
+                let count: u32 = rest.parse().map_err(|_| format!("`{rest}` is no number"))?;
+                let cluster = &mut self.world.lock().cluster;
+                if verb == "sicken" {
+                    cluster.sicken_newest(&key, usize::try_from(count).unwrap_or(usize::MAX));
+                } else {
+                    cluster.scale(&key, count).map_err(|rejected| rejected.to_string())?;
+                }
             }
             ("prometheus", _) => self.silence(rest)?,
             ("errors", _) => self.errors(rest)?,
@@ -216,7 +225,7 @@ impl Stage<'_> {
             }
         };
         let time = self.hands();
-        let message = format!("by hand: {path}");
+        let message = format!("change {path}");
         self.remote.commit_live(&[(path, Some(&content))], &message, time).map_err(|error| error.to_string())?;
         Ok(())
     }
