@@ -179,6 +179,9 @@ fn go_to(input: &Input<'_>, state: &State, step: u32) -> Said {
     if step == 0 || usize::try_from(step).unwrap_or(usize::MAX) > last {
         return no("no-such-step", format!("there is no step {step}: the Rollout has {last}"));
     }
+    if step == state.step && state.phase != Phase::Paused {
+        return no("there-already", format!("the release is at step {step} already"));
+    }
     let mut next = moves::enter_step(state.clone(), step);
     next.phase = Phase::Releasing;
     next.paused = None;

@@ -48,7 +48,7 @@ impl Script {
                 let Some(Item::Block(block)) = items.last_mut() else { return Err(lost()) };
                 match line.strip_prefix('|') {
                     Some(input) if block.output.is_empty() => {
-                        block.input.push(input.strip_prefix(' ').unwrap_or(input).to_owned())
+                        block.input.push(input.strip_prefix(' ').unwrap_or(input).to_owned());
                     }
                     _ => block.output.push(line.to_owned()),
                 }

@@ -226,7 +226,7 @@ impl<'a> Stage<'a> {
             } else {
                 for commit in fresh.into_iter().rev() {
                     let title = commit.message.lines().next().unwrap_or_default();
-                    let ours = crate::git::Message::parse(&commit.message).trailer("Windlass-Release").is_some();
+                    let ours = crate::git::trailers::Message::parse(&commit.message).only("Windlass-Release").is_some();
                     let at = if ours { time::show(commit.time - EPOCH) } else { "by hand:".to_owned() };
                     self.out.push(format!("{at} {title}"));
                     self.seen.push(commit.id);
@@ -392,7 +392,7 @@ impl<'a> Stage<'a> {
     }
 
     pub(super) fn finish(mut self, script: &Script, outputs: Vec<Vec<String>>, commits: Vec<usize>) -> Result<Play, String> {
-        let mut story: std::collections::BTreeMap<String, Vec<(String, String)>> = std::collections::BTreeMap::new();
+        let mut story: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
         for commit in self.log()?.into_iter().rev() {
             let title = commit.message.lines().next().unwrap_or_default().to_owned();
             let app = self.apps.iter().find(|app| title.starts_with(&format!("{}: ", app.name)));
