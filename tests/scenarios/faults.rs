@@ -52,7 +52,7 @@ fn report(trials: &[Trial<'_>], what: &str) {
 /// memory. Every so many effects of each scenario are tried, other ones in each; `WINDLASS_CRASHES=all` tries them all.
 #[test]
 fn a_crash_anywhere_changes_no_commit() {
-    let stride = if std::env::var("WINDLASS_CRASHES").is_ok_and(|value| value == "all") { 1 } else { 24 };
+    let stride = if std::env::var("WINDLASS_CRASHES").is_ok_and(|value| value == "all") { 1 } else { 40 };
     let all: Vec<_> = all().into_iter().filter(|(_, script)| script.directive("crash").is_none()).collect();
     let plays = each(&all, |(_, script)| play(script, &Conditions::default()).unwrap());
     let mut trials = Vec::new();
@@ -76,7 +76,7 @@ fn a_crash_anywhere_changes_no_commit() {
 /// plays so many seeds of each scenario.
 #[test]
 fn random_faults_change_no_commit() {
-    let seeds: u64 = std::env::var("WINDLASS_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20);
+    let seeds: u64 = std::env::var("WINDLASS_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(15);
     let chosen = ["20-new-candidate", "25-approvals", "52-two-processes"];
     let all: Vec<_> = all().into_iter().filter(|(name, _)| chosen.contains(&name.as_str())).collect();
     let plays = each(&all, |(_, script)| play(script, &Conditions::default()).unwrap());

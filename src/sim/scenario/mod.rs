@@ -52,8 +52,11 @@ pub struct Play {
     /// Commits on the live branch after each command.
     pub commits: Vec<usize>,
     pub remote: Remote,
-    /// The live branch's head.
+    /// The live branch's head at the end of the script.
     pub head: Option<Oid>,
+    /// Whether two more processes, which look at the repository once all is said, write anything. Not tried in a disturbed
+    /// play.
+    pub restless: bool,
     /// Every head of the live branch that anybody has seen.
     pub seen: Vec<Oid>,
     /// Fetches, commits written and pushes of all processes.
@@ -92,19 +95,4 @@ pub fn play(script: &Script, conditions: &Conditions) -> Result<Play, Failure> {
         commits.push(stage.commits().map_err(fail)?);
     }
     stage.finish(script, outputs, commits).map_err(|cause| Failure { line: 0, cause })
-}
-
-/// Whether another look at the play's repository, by two processes that know nothing, writes anything.
-///
-/// # Errors
-/// The loop cannot read the repository.
-pub fn writes_at_rest(script: &Script) -> Result<bool, Failure> {
-    let fail = |cause: String| Failure { line: 0, cause };
-    let world = World::new(NAMESPACE, script.directive("host").unwrap_or("checkout.example"), 5_000, 7);
-    let around = Around::new(&world);
-    let mut stage = Stage::new(&world, &around, Rc::new(Weather::default()), &Conditions::default());
-    for block in script.blocks() {
-        stage.follow(block, None).map_err(|cause| Failure { line: block.line, cause })?;
-    }
-    stage.writes_again().map_err(fail)
 }

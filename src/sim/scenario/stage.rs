@@ -187,13 +187,15 @@ impl<'a> Stage<'a> {
         let before = self.head();
         let mut git = MemoryGit::open(&self.remote);
         for attempt in 0..50 {
+            // The word was heard before the process died: people look before they say it again.
+            if attempt > 0 && self.head() != before {
+                return self.news();
+            }
             let mut process = self.process(git);
             let answer = word(&mut process.reconciler);
             git = process.git.restart();
             match answer {
                 Ok(_) => return self.news(),
-                // The word was heard before the process died.
-                Err(_) if self.disturbed && attempt > 0 && self.head() != before => return self.news(),
                 // What was read of the branch was too old for the word: it is said again.
                 Err(Trouble::Refused { text, .. }) if wanted.is_some_and(|wanted| self.commits() < Ok(wanted)) => {
                     self.trouble = Some(text);
@@ -381,7 +383,7 @@ impl<'a> Stage<'a> {
     // --- the end ---
 
     /// Two more processes look at the repository; says whether they wrote anything.
-    pub(super) fn writes_again(&mut self) -> Result<bool, String> {
+    fn writes_again(&mut self) -> Result<bool, String> {
         let updates = self.remote.updates();
         for _ in 0..2 {
             let mut process = self.process(MemoryGit::open(&self.remote));
@@ -402,6 +404,7 @@ impl<'a> Stage<'a> {
             let tree = tree.filter(|_| app.is_some()).map(|id| id.to_string()).unwrap_or_default();
             story.entry(path.to_owned()).or_default().push((title, tree));
         }
+        let (head, restless) = (self.head(), !self.disturbed && self.writes_again()?);
         let state = self.world.lock();
         if !self.disturbed || script.directive("crash").is_none() {
             self.findings.extend(rests::capacity(&self.apps, script, &state));
@@ -410,7 +413,8 @@ impl<'a> Stage<'a> {
         Ok(Play {
             outputs,
             commits,
-            head: self.head(),
+            head,
+            restless,
             seen: self.seen,
             effects: self.weather.effects(),
             faults: self.weather.happened.get(),
