@@ -41,7 +41,7 @@ pub(super) struct Global {
     /// More of the log on stderr (-v: decisions, -vv: everything)
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
-    /// Folder for the mirrors of repositories [default: the user's cache folder]
+    /// Folder that keeps the mirrors of repositories between two calls [default: none are kept]
     #[arg(long, global = true, value_name = "FOLDER", env = "WINDLASS_CACHE", help_heading = "Global options")]
     pub cache: Option<PathBuf>,
 }
@@ -260,7 +260,7 @@ pub(super) struct GotoArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// rollout, repository, config or kruise
+    /// rollout, repository, config or kruise-rollout
     #[arg(default_value = "rollout")]
     pub document: String,
 }

@@ -80,8 +80,10 @@ fn dispatch(terminal: &mut Terminal, cli: Cli) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Verb::Log(args) => {
-            let mut repo = open::store(&global)?;
-            log::show(terminal, &mut repo, &args)
+            let world = open::world(&global)?;
+            let mut reconciler = open::local_reconciler(&global, &world)?;
+            reconciler.read_settings()?;
+            log::show(terminal, &mut *reconciler.repo, &args)
         }
         Verb::Plan(args) => {
             let world = open::world(&global)?;

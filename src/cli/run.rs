@@ -111,12 +111,18 @@ fn watch(
         }
         if args.until_done && pass.commits.is_empty() {
             if pass.apps.iter().all(is_done) {
-                if terminal.is_json() {
-                    terminal.json(&pass);
+                let exit = ended(&pass, &started);
+                // Why a release went back is not in its commits' subjects.
+                if terminal.is_json() || exit != Exit::Done {
+                    status::show(terminal, &pass, now);
                 }
-                return Ok(ended(&pass, &started));
+                return Ok(exit);
             }
             if now.as_second() - began.as_second() >= i64::try_from(args.timeout).unwrap_or(i64::MAX) {
+                // A later run goes on from what was seen: without this a soak longer than the limit would never end.
+                reconciler.persist = true;
+                let pass = reconciler.pass()?;
+                show_commits(terminal, &pass);
                 status::show(terminal, &pass, now);
                 return Ok(Exit::Holding);
             }

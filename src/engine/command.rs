@@ -54,8 +54,12 @@ pub fn remember(input: &Input<'_>, learned: State) -> Result<Option<Move>, Rende
         return Ok(None);
     };
     let looks: u32 = learned.tallies.values().map(|tally| tally.count + tally.no_data + tally.error).sum();
-    let title =
-        format!("{}, evidence: {}", at(input, state), if looks == 0 { "settled".to_owned() } else { format!("{looks} looks") });
+    let seen = match looks {
+        0 => "settled".to_owned(),
+        1 => "1 look".to_owned(),
+        looks => format!("{looks} looks"),
+    };
+    let title = format!("{}, evidence: {seen}", at(input, state));
     let why = vec!["Recorded for the next run; the live tree does not change.".to_owned()];
     let mut commit = moves::commit(input, learned, NextSlots::kept(input), Leg::Note, why, Vec::new())?;
     commit.title = title;

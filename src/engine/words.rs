@@ -49,7 +49,9 @@ fn shift(at: &str, state: &State, before: Option<&Shape>) -> String {
         Pods::Stable | Pods::Returning { .. } | Pods::Candidate => "all pods".to_owned(),
     };
     if routed {
-        format!("{at}, shift {} to {pods}", traffic::describe(&state.shape.routes))
+        let (requests, changes) = traffic::describe_parts(&state.shape.routes);
+        let changes = changes.map(|changes| format!("; {changes}")).unwrap_or_default();
+        format!("{at}, shift {requests} to {pods}{changes}")
     } else if before.is_some_and(|before| before.pods == state.shape.pods) {
         format!("{at}, as before")
     } else {

@@ -101,7 +101,9 @@ impl Reconciler<'_> {
                     self.memory.learned.insert(gathered.id.clone(), (recorded.clone(), *learned));
                     return Ok(None);
                 }
-                match engine::remember(&gathered.input(self.around.now()), *learned)? {
+                // Compared with what Git holds, not with what this process has learned before.
+                let input = engine::Input { state: Some(recorded), ..gathered.input(self.around.now()) };
+                match engine::remember(&input, *learned)? {
                     Some(step) => step,
                     None => return Ok(None),
                 }

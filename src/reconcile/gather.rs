@@ -74,14 +74,23 @@ impl Gathered {
 }
 
 impl Reconciler<'_> {
-    /// Fetches, reads the repository's settings, finds the apps.
-    pub(super) fn look(&mut self) -> Result<(Heads, Repository, Vec<App>), Trouble> {
+    /// Fetches and takes the live branch that the repository's settings name.
+    ///
+    /// # Errors
+    /// The repository cannot be read, or its settings say something wrong.
+    pub fn read_settings(&mut self) -> Result<(Heads, Repository), Trouble> {
         let mut heads = self.repo.fetch()?;
         let settings = self.settings(&heads)?;
         if settings.live_branch != self.repo.live_branch() {
             self.repo.set_live_branch(&settings.live_branch)?;
             heads = self.repo.fetch()?;
         }
+        Ok((heads, settings))
+    }
+
+    /// Fetches, reads the repository's settings, finds the apps.
+    pub(super) fn look(&mut self) -> Result<(Heads, Repository, Vec<App>), Trouble> {
+        let (heads, settings) = self.read_settings()?;
         let options = self.around.render_options();
         let apps = discover::apps(&*self.repo, &heads, &settings, &options, &mut self.memory)?;
         if heads.rewritten {

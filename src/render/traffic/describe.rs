@@ -4,21 +4,26 @@ use super::nginx::COOKIE;
 use crate::api::{HeaderModifier, HttpMatch, MatchKind, NamedMatch, StringMatch};
 use crate::render::Routes;
 
-/// Which requests go to the new version: `20% of requests`, ``requests with header `x-canary: 1` ``; `as you wrote them`
-/// where routing is the user's own.
+/// Which requests go to the new version, and what changes in them: `20% of requests`, ``requests with header `x-canary: 1` ``;
+/// `as you wrote them` where routing is the user's own.
 pub fn describe(routes: &Routes) -> String {
-    let Routes::Split { weight, matches, request_header_modifier } = routes else { return "as you wrote them".to_owned() };
-    let mut text = match (weight, matches.is_empty()) {
-        (None, true) => return "as you wrote them".to_owned(),
+    match describe_parts(routes) {
+        (requests, Some(changes)) => format!("{requests}; {changes}"),
+        (requests, None) => requests,
+    }
+}
+
+/// The two parts of [`describe`]: which requests, and what changes in them.
+pub fn describe_parts(routes: &Routes) -> (String, Option<String>) {
+    let own = || ("as you wrote them".to_owned(), None);
+    let Routes::Split { weight, matches, request_header_modifier } = routes else { return own() };
+    let requests = match (weight, matches.is_empty()) {
+        (None, true) => return own(),
         (Some(weight), true) => format!("{weight}% of requests"),
         (None, false) => format!("requests {}", alternatives(matches)),
         (Some(weight), false) => format!("requests {}, and {weight}% of the others", alternatives(matches)),
     };
-    if let Some(changes) = request_header_modifier.as_ref().and_then(changes) {
-        text.push_str("; ");
-        text.push_str(&changes);
-    }
-    text
+    (requests, request_header_modifier.as_ref().and_then(changes))
 }
 
 fn alternatives(matches: &[HttpMatch]) -> String {

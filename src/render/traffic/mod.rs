@@ -15,7 +15,7 @@ use crate::manifest::{Object, ObjectSet};
 use crate::render::{RenderError, Routes, Selector};
 use provider::{Provider, providers};
 
-pub use describe::describe;
+pub use describe::{describe, describe_parts};
 pub use services::canary_service;
 
 /// Narrows the stable Service of `routing` to the pods with `selector`. Nothing to do where the routing keeps to the
