@@ -1,1 +1,12 @@
-//! tests of cli
+//! The terminal as a user sees it: the real program on real repositories.
+
+mod action;
+pub(crate) mod desk;
+mod documents;
+mod output;
+mod people;
+mod race;
+mod reference;
+mod sources;
+mod trouble;
+mod words;

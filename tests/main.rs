@@ -11,6 +11,7 @@
 
 mod api;
 mod cli;
+mod examples;
 mod git;
 mod house;
 mod lab;

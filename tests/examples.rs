@@ -1,0 +1,206 @@
+//! Every folder of `examples/` is what its README says: it validates clean, and a release of it runs to its end.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::desk::{Desk, kustomize_is_there};
+use crate::metrics::server::Server;
+
+/// A copy of the example as a repository, with a clock instead of a cluster and with pauses of no time.
+fn copy(name: &str) -> Desk {
+    let desk = Desk::new();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    for (path, text) in files(&root) {
+        let quick = text
+            .replace("kubernetes: {}", "timed: {settle: 0}")
+            .replace("gracePeriodSeconds: 3", "gracePeriodSeconds: 0")
+            .replace("{duration: 5m}", "{duration: 0}")
+            .replace("{duration: 10m}", "{duration: 0}")
+            .replace("duration: 60", "duration: 0")
+            .replace("count: 3", "count: 1")
+            // Kruise's default is 3 seconds.
+            .replace("- service: checkout", "- service: checkout\n          gracePeriodSeconds: 0");
+        desk.write(&path, &quick);
+    }
+    desk.commit("the example");
+    desk
+}
+
+/// Files by their path below `root`.
+fn files(root: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                found.push((name, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// Releases what the source holds; what `plan` had said must be what then happens. Gives the subjects without the app.
+fn release(desk: &Desk, app: &str, options: &[&str], approvals: usize) -> Vec<String> {
+    let with = |args: &[&str]| -> Vec<String> { [options, args].concat().into_iter().map(str::to_owned).collect() };
+    let run = |args: &[&str]| {
+        let args = with(args);
+        desk.windlass(&args.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let before = desk.live();
+    let plan = run(&["plan", app, "--output", "json"]).exits(0).json();
+    let planned: Vec<String> =
+        plan["commits"].as_array().unwrap().iter().map(|commit| commit["title"].as_str().unwrap().to_owned()).collect();
+    for _ in 0..approvals {
+        run(&["run", app, "--until-done", "--timeout", "1s"]).exits(4).tells(&["approval"]);
+        run(&["approve", app]).exits(0);
+    }
+    run(&["run", app, "--until-done", "--timeout", "20s"]).exits(0);
+    let plain = |subject: String| subject.strip_prefix(&format!("{app}: ")).unwrap().to_owned();
+    let made: Vec<String> = desk.subjects(&before).into_iter().map(plain).collect();
+    let own: Vec<&String> =
+        made.iter().filter(|subject| !subject.contains("approved by") && !subject.contains("evidence")).collect();
+    assert_eq!(own, planned.iter().collect::<Vec<_>>(), "what happened is what was planned");
+    made
+}
+
+#[test]
+fn every_example_is_tested() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut names: Vec<String> =
+        std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["ingress-nginx", "kruise", "kustomize-gateway-api", "plain-deployment"]);
+    for name in names {
+        let readme = std::fs::read_to_string(root.join(&name).join("README.md")).unwrap();
+        assert!(readme.lines().count() <= 20, "{name}/README.md is longer than a screen");
+        let desk = Desk::new();
+        let folder = root.join(&name);
+        let said = desk.windlass(&["validate", folder.to_str().unwrap()]).exits(0);
+        assert!(said.out.contains("0 errors, 0 warnings"), "{name}: {}", said.out);
+    }
+}
+
+#[test]
+fn plain_deployment() {
+    let desk = copy("plain-deployment");
+    desk.windlass(&["run"]).exits(0);
+    assert_eq!(desk.subjects(""), ["hello: adopt the source as it is"]);
+    desk.edit("apps/hello/deployment.yaml", "hello:1.0.0", "hello:1.1.0").commit("hello 1.1.0");
+    assert_eq!(
+        release(&desk, "hello", &[], 1),
+        [
+            "step 1/3, grow to 1 of 5 pods",
+            "step 1/3, shift to 1 of 5 pods",
+            "step 2/3, grow to 3 of 5 pods",
+            "step 2/3, shift to 3 of 5 pods",
+            "step 2/3, evidence: settled",
+            "step 2/3, approved by Ada",
+            "step 3/3, grow to 5 of 5 pods",
+            "step 3/3, shift to 5 of 5 pods",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
+    );
+}
+
+#[test]
+fn ingress_nginx() {
+    let desk = copy("ingress-nginx");
+    let server = Server::fixed(
+        "200 OK",
+        r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"0.999"]}]}}"#,
+    );
+    desk.edit("operator/windlass.yaml", "http://prometheus.monitoring.svc:9090", &server.url());
+    let options = ["--config", "operator/windlass.yaml"];
+    desk.windlass(&[&options[..], &["run"]].concat()).exits(0);
+    desk.edit("apps/shop/deployment.yaml", "shop:1.4.0", "shop:1.5.0").commit("shop 1.5.0");
+    assert_eq!(
+        release(&desk, "shop", &options, 1),
+        [
+            "step 0/4, label the running pods",
+            "step 1/4, grow to 1 of 10 pods",
+            "step 1/4, shift requests with header `x-canary: always` to 1 of 10 pods",
+            "step 2/4, grow to 2 of 10 pods",
+            "step 2/4, shift 20% of requests to 2 of 10 pods",
+            "step 3/4, grow to 5 of 10 pods",
+            "step 3/4, shift 50% of requests to 5 of 10 pods",
+            "step 3/4, evidence: 1 look",
+            "step 3/4, approved by Ada",
+            "step 4/4, the Service selects all pods again",
+            "step 4/4, routes as you wrote them",
+            "step 4/4, grow to 10 of 10 pods",
+            "step 4/4, shift to 10 of 10 pods",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
+    );
+}
+
+#[test]
+fn kustomize_gateway_api() {
+    if !kustomize_is_there() {
+        return;
+    }
+    let desk = copy("kustomize-gateway-api");
+    desk.windlass(&["run"]).exits(0);
+    desk.edit("apps/web/application.conf", "hello", "good day").commit("another greeting");
+    assert_eq!(
+        release(&desk, "web", &[], 0),
+        [
+            "step 0/3, label the running pods",
+            "step 1/3, grow to 1 of 4 pods",
+            "step 1/3, shift 10% of requests to 1 of 4 pods; sets header `x-version: candidate`",
+            "step 2/3, grow to 2 of 4 pods",
+            "step 2/3, shift 50% of requests to 2 of 4 pods",
+            "step 3/3, the Service selects all pods again",
+            "step 3/3, routes as you wrote them",
+            "step 3/3, grow to 4 of 4 pods",
+            "step 3/3, shift to 4 of 4 pods",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
+    );
+}
+
+#[test]
+fn kruise() {
+    let desk = copy("kruise");
+    desk.windlass(&["run"]).exits(0);
+    desk.edit("apps/checkout/app.yaml", "checkout:3.1.0", "checkout:3.2.0").commit("checkout 3.2.0");
+    assert_eq!(
+        release(&desk, "checkout", &[], 1),
+        [
+            "step 0/3, label the running pods",
+            "step 1/3, grow to 1 of 5 pods",
+            "step 1/3, shift 20% of requests to 1 of 5 pods",
+            "step 2/3, grow to 3 of 5 pods",
+            "step 2/3, shift 50% of requests to 3 of 5 pods",
+            "step 2/3, evidence: settled",
+            "step 2/3, approved by Ada",
+            "step 3/3, the Service selects all pods again",
+            "step 3/3, routes as you wrote them",
+            "step 3/3, grow to 5 of 5 pods",
+            "step 3/3, shift to 5 of 5 pods",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
+    );
+    desk.edit("apps/catalog/app.yaml", "catalog:0.9.0", "catalog:1.0.0").commit("catalog 1.0.0");
+    assert_eq!(
+        release(&desk, "catalog", &[], 0),
+        [
+            "step 1/3, grow to 1 of 3 pods",
+            "step 1/3, shift to 1 of 3 pods",
+            "step 2/3, grow to 2 of 3 pods",
+            "step 2/3, shift to 2 of 3 pods",
+            "step 3/3, grow to 3 of 3 pods",
+            "step 3/3, shift to 3 of 3 pods",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
+    );
+}
