@@ -62,6 +62,7 @@ fn pause_holds_and_resume_goes_on() {
 fn goto_jumps_and_promote_finishes() {
     let desk = releasing(&["web"]);
     desk.windlass(&["goto", "3", "web"]).exits(1).tells(&["there is no step 3: the Rollout has 2"]);
+    desk.windlass(&["goto", "1", "web"]).exits(1).tells(&["the release is at step 1 already"]);
     desk.windlass(&["goto", "2", "web"]).exits(0).tells(&["web: go to step 2/2"]);
     desk.windlass(&["run", "--until-done"]).exits(0).tells(&["web: release 1 complete"]);
 
