@@ -100,7 +100,7 @@ fn release(path: &std::path::Path, version: u32) {
 fn steps(address: &str, branch: &str, path: &std::path::Path) -> (Duration, Vec<Duration>) {
     let world = Quick(Cell::new(1_800_000_000));
     let store = Store::open(Options::new(address, branch)).unwrap();
-    let overrides = Overrides { live_branch: Some(branch.to_owned()), observe: None };
+    let overrides = Overrides { live_branch: Some(branch.to_owned()), ..Overrides::default() };
     let mut reconciler = Reconciler::new(Box::new(store), &world, overrides);
     let start = Instant::now();
     assert_eq!(reconciler.pass().unwrap().commits.len(), 1);

@@ -130,7 +130,7 @@ pub fn local_reconciler<'a>(global: &Global, world: &'a RealWorld) -> Result<Rec
 }
 
 fn overrides(global: &Global) -> Overrides {
-    Overrides { live_branch: global.branch.clone(), observe: None }
+    Overrides { live_branch: global.branch.clone(), source_branch: global.source_branch.clone(), observe: None }
 }
 
 /// The commit that a person names.

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::api::{self, Diagnostic, Document, Known, Meaning, ObjectName, Severity};
+use crate::metrics::template;
 
 use super::folder;
 
@@ -31,6 +32,29 @@ impl Outcome {
     }
 }
 
+/// What the query templates of a Rollout may not hold.
+fn queries(document: &Document) -> Vec<Diagnostic> {
+    let Meaning::Rollout(rollout) = document.meaning() else { return Vec::new() };
+    let wrong = |(index, metric): (usize, &api::Metric)| {
+        let error = template::check(&metric.query).err()?;
+        let number = index.to_string();
+        let place = document.locate(&["spec", "analysis", "metrics", &number, "query"]);
+        Some(Diagnostic {
+            code: "metric-query",
+            severity: Severity::Error,
+            file: document.file().to_owned(),
+            line: place.line,
+            column: place.column,
+            length: place.length.max(1),
+            field: format!("spec.analysis.metrics[{index}].query"),
+            message: error.to_string(),
+            snippet: None,
+            hint: None,
+        })
+    };
+    rollout.metrics.iter().enumerate().filter_map(wrong).collect()
+}
+
 /// Reads files and, in folders, all `.yaml` and `.yml` files below, and judges each document alone and with those of its
 /// directory. `metric_sources`: the names that the operator defined; where `None`, those of the Config documents among the
 /// files count, and where there are none either, names of sources are not judged.
@@ -54,6 +78,9 @@ pub fn run(paths: &[PathBuf], metric_sources: Option<&[String]>) -> Outcome {
         }
     }
     let mut found = Vec::new();
+    for document in by_folder.values().flatten() {
+        found.extend(queries(document));
+    }
     for (folder, documents) in &by_folder {
         found.extend(api::validate_together(documents, &known(folder), is_defined.then_some(&defined)));
     }

@@ -107,6 +107,10 @@ impl Wire for Folder {
                 advertised.refs.insert(target.to_owned(), id);
             }
             advertised.head = Some(target.to_owned());
+        } else if let Ok(id) = repo.refname_to_id("HEAD") {
+            // Nothing but a commit is checked out, as in a CI job: that commit is the source.
+            advertised.refs.insert("HEAD".to_owned(), id);
+            advertised.head = Some("HEAD".to_owned());
         }
         Ok(advertised)
     }

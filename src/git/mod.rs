@@ -134,6 +134,10 @@ pub trait Repo {
     fn live_branch(&self) -> String;
     /// Takes another live branch; `fetch` must follow.
     fn set_live_branch(&mut self, name: &str) -> Result<(), GitError>;
+    /// Takes another source branch; `fetch` must follow.
+    fn set_source_branch(&mut self, name: &str) -> Result<(), GitError>;
+    /// The name of the source branch, as far as it is known.
+    fn source_branch(&self) -> Option<String>;
     /// Whether source and live branch are one and the same.
     fn same_branch(&self) -> bool;
     /// How the repository is called in messages: an address without credentials.

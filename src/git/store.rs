@@ -94,7 +94,7 @@ impl Store {
     fn fetch_once(&mut self) -> Result<Heads, GitError> {
         let names: Vec<&str> = [Some(self.live.as_str()), self.source.as_deref()].into_iter().flatten().collect();
         let advertised = self.wire.list(&names)?;
-        let head = advertised.head.filter(|head| head.strip_prefix("refs/heads/").is_some_and(is_branch));
+        let head = advertised.head.filter(|head| head == "HEAD" || head.strip_prefix("refs/heads/").is_some_and(is_branch));
         let source_name =
             self.source.clone().or(head).ok_or_else(|| {
                 self.refused("the remote's HEAD names no branch".into(), "name the source branch in the settings")
@@ -328,6 +328,16 @@ impl Repo for Store {
         self.live = branch(&self.address, name)?;
         self.seen = self.mirror.reference(&self.seen_name())?;
         Ok(())
+    }
+
+    fn set_source_branch(&mut self, name: &str) -> Result<(), GitError> {
+        self.source = Some(branch(&self.address, name)?);
+        Ok(())
+    }
+
+    fn source_branch(&self) -> Option<String> {
+        let full = self.source.as_ref().or(self.found.as_ref())?;
+        Some(full.strip_prefix("refs/heads/").unwrap_or(full).to_owned())
     }
 
     fn same_branch(&self) -> bool {

@@ -80,7 +80,17 @@ impl Reconciler<'_> {
     /// The repository cannot be read, or its settings say something wrong.
     pub fn read_settings(&mut self) -> Result<(Heads, Repository), Trouble> {
         let mut heads = self.repo.fetch()?;
-        let settings = self.settings(&heads)?;
+        let mut settings = self.settings(&heads)?;
+        if let (Some(name), None, false) = (&settings.source_branch, &self.overrides.source_branch, self.memory.has_source) {
+            // The settings of the branch that HEAD names choose the source branch, once; from then on its own settings count.
+            let is_other = self.repo.source_branch().as_ref() != Some(name);
+            self.memory.has_source = true;
+            if is_other {
+                self.repo.set_source_branch(name)?;
+                heads = self.repo.fetch()?;
+                settings = self.settings(&heads)?;
+            }
+        }
         if settings.live_branch != self.repo.live_branch() {
             self.repo.set_live_branch(&settings.live_branch)?;
             heads = self.repo.fetch()?;

@@ -52,6 +52,8 @@ pub struct Memory {
     head: Option<Oid>,
     /// The head that was gone when the branch was found rewritten.
     lost: Option<Oid>,
+    /// The settings have chosen the source branch already.
+    has_source: bool,
     /// The repository's settings, by the identity of their file.
     settings: Option<(String, Repository)>,
 }
@@ -60,6 +62,8 @@ pub struct Memory {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     pub live_branch: Option<String>,
+    /// The source branch was named: the settings do not choose it.
+    pub source_branch: Option<String>,
     pub observe: Option<crate::api::Observe>,
 }
 

@@ -1,8 +1,9 @@
 //! Rollout and settings documents, as the loop reads them: usable, or every finding in one text.
 
 use super::Trouble;
-use crate::api::{self, Diagnostic, Document, Known, Meaning, ObjectName, Repository, Rollout};
+use crate::api::{self, Diagnostic, Document, Known, Meaning, Metric, ObjectName, Repository, Rollout};
 use crate::manifest::ObjectSet;
+use crate::metrics::template;
 
 /// The Rollout of a source directory, judged together with the objects beside it.
 pub(super) fn the_rollout(directory: &str, files: &[(String, String)], objects: &ObjectSet) -> Result<Rollout, Trouble> {
@@ -26,11 +27,23 @@ pub(super) fn the_rollout(directory: &str, files: &[(String, String)], objects: 
     if !findings.is_empty() {
         return Err(Trouble::Invalid(text(&findings)));
     }
+    for (document, metric) in metrics(&documents) {
+        if let Err(error) = template::check(&metric.query) {
+            return Err(Trouble::Invalid(format!("{}: metric `{}`: {error}", document.file(), metric.name)));
+        }
+    }
     let rollout = documents.into_iter().find_map(|document| match document.into_meaning() {
         Meaning::Rollout(rollout) => Some(rollout),
         _ => None,
     });
     rollout.ok_or_else(|| Trouble::Invalid(format!("{directory}: no Rollout file; `windlass init {directory}` writes one")))
+}
+
+fn metrics(documents: &[Document]) -> impl Iterator<Item = (&Document, &Metric)> {
+    documents.iter().flat_map(|document| match document.meaning() {
+        Meaning::Rollout(rollout) => rollout.metrics.iter().map(|metric| (document, metric)).collect::<Vec<_>>(),
+        _ => Vec::new(),
+    })
 }
 
 /// The repository's settings.

@@ -101,3 +101,36 @@ fn live_paths_and_branches_are_the_repositorys_choice() {
     desk.windlass(&["log", "--branch", "live/prod"]).exits(0).tells(&["web: adopt the source as it is"]);
     desk.windlass(&["log"]).exits(0).tells(&["web: adopt the source as it is"]);
 }
+
+#[test]
+fn the_settings_may_choose_the_source_branch() {
+    let desk = adopted(&["web"]);
+    desk.git(&["checkout", "--quiet", "-b", "release"]);
+    desk.edit("apps/web/app.yaml", ":1'", ":2'").commit("version 2, on a branch of its own");
+    desk.git(&["checkout", "--quiet", "main"]);
+    desk.windlass(&["plan"]).exits(0).tells(&["nothing to do"]);
+    desk.write(".windlass.yaml", &format!("{}sourceBranch: release\n", settings(0))).commit("releases come from another branch");
+    desk.windlass(&["plan"]).exits(0).tells(&["step 1/2, grow to 1 of 4 pods"]);
+    desk.windlass(&["plan", "--source-branch", "main"]).exits(0).tells(&["nothing to do"]);
+}
+
+#[test]
+fn a_commit_that_is_checked_out_alone_is_the_source() {
+    let desk = adopted(&["web"]);
+    desk.edit("apps/web/app.yaml", ":1'", ":2'").commit("version 2");
+    desk.git(&["checkout", "--quiet", "--detach"]);
+    desk.windlass(&["plan"]).exits(0).tells(&["step 1/2, grow to 1 of 4 pods"]);
+    desk.windlass(&["log"]).exits(0).tells(&["web: adopt the source as it is"]);
+}
+
+#[test]
+fn a_query_that_could_not_be_rendered_is_found_before_a_release() {
+    let desk = adopted(&["web"]);
+    let rollout = format!(
+        "{}  analysis:\n    metrics:\n    - {{name: errors, source: prometheus, query: 'sum({{{{ workload }}}})', max: 1}}\n",
+        rollout("web", "      - {replicas: 1, pause: {}}\n")
+    );
+    desk.write("apps/web/rollout.yaml", &rollout).commit("a query with a text outside of quotes");
+    desk.windlass(&["validate"]).exits(1).tells(&["apps/web/rollout.yaml:12:", "metric-query", "outside quotes"]);
+    desk.windlass(&["run"]).exits(1).tells(&["metric `errors`", "outside quotes"]);
+}

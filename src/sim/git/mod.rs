@@ -235,6 +235,15 @@ impl Repo for MemoryGit {
         Ok(())
     }
 
+    fn set_source_branch(&mut self, name: &str) -> Result<(), GitError> {
+        name.clone_into(&mut remote::lock(&self.remote.shared).source);
+        Ok(())
+    }
+
+    fn source_branch(&self) -> Option<String> {
+        Some(remote::lock(&self.remote.shared).source.clone())
+    }
+
     fn same_branch(&self) -> bool {
         let remote = remote::lock(&self.remote.shared);
         remote.source == remote.live

@@ -199,6 +199,14 @@ impl Repo for Shared {
         self.0.borrow_mut().git.set_live_branch(name)
     }
 
+    fn set_source_branch(&mut self, name: &str) -> Result<(), GitError> {
+        self.0.borrow_mut().git.set_source_branch(name)
+    }
+
+    fn source_branch(&self) -> Option<String> {
+        self.0.borrow().git.source_branch()
+    }
+
     fn same_branch(&self) -> bool {
         self.0.borrow().git.same_branch()
     }
