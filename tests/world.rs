@@ -4,4 +4,5 @@ mod figures;
 mod git;
 mod kit;
 mod lab;
+mod sizes;
 mod traffic;

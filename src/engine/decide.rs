@@ -296,7 +296,7 @@ fn sync_in_release(input: &Input<'_>, state: &State, source: &Source<'_>, facts:
     let (Some(stable), Some(before)) = (input.stable, input.candidate) else { return Err(moves::missing_slot("candidate")) };
     let ground = Ground::of(rollout, source.objects)?;
     let stable = moves::synced_stable(rollout, stable, before, source.objects)?;
-    let shape = legs::resized(&state.shape, ground.size);
+    let shape = legs::resized(&state.shape, ground.size, ground.surges);
     let mut next = moves::advance(state.clone(), input, Leg::Sync, shape);
     next.stable = moves::facts(rollout, &stable, &state.stable.source)?;
     next.candidate = Some(facts);

@@ -3,7 +3,7 @@
 use super::input::{Decision, History, Hold, Input, Reason};
 use super::moves::{self, NextSlots};
 use super::state::{Leg, Outcome, Rollback, State};
-use crate::render::RenderError;
+use crate::render::{Pods, RenderError};
 
 /// The decision that history forces, or `None` where all commits are ours.
 pub(super) fn decide(input: &Input<'_>, state: &State) -> Result<Option<Decision>, RenderError> {
@@ -34,6 +34,11 @@ fn reverted(input: &Input<'_>, state: &State, commit: &str, by: &str, newer: &St
     next.release = next.release.max(newer.release);
     next.rejected.extend(newer.rejected.iter().filter(|digest| !state.rejected.contains(digest)).cloned());
     if state.candidate.is_some() {
+        // Pods do not go back with the commit: held by the older shape, the controller would even add new ones, since it never
+        // scales the old version up. The way back begins where the undone step stood.
+        if newer.candidate == state.candidate && matches!(newer.shape.pods, Pods::Held { .. }) {
+            next.shape.clone_from(&newer.shape);
+        }
         next.rollback = Some(Rollback { why: why.clone(), reject: true, by: Some(by.to_owned()) });
         let mut commit = moves::roll_back(input, next, vec![format!("Rolled back: {why}.")], Vec::new())?;
         commit.by = Some(by.to_owned());

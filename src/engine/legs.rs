@@ -8,7 +8,7 @@
 use super::state::Leg;
 use crate::api::{Rollout, Style};
 use crate::manifest::{Object, ObjectSet};
-use crate::render::workload::deployment;
+use crate::render::workload::deployment::{self, Part};
 use crate::render::{Pods, PodsPhase, RenderError, Routes, Selector, Shape, find_workload};
 
 /// What the workload of the candidate allows.
@@ -138,19 +138,33 @@ pub(super) fn roll_back(shape: &Shape, surges: bool) -> (Leg, Shape) {
     (Leg::RollbackEnd, Shape::stable(shape.stable_labelled))
 }
 
-/// The shape after the workload went to another size in the middle of a release: its controller scales both versions in
-/// proportion, and updated pods never become fewer than that.
-pub(super) fn resized(shape: &Shape, new_size: u32) -> Shape {
+/// The shape after the workload went to another size in the middle of a release. Its controller scales both versions in
+/// proportion. On the way down the shape holds them at just what that leaves: were more updated pods asked for, old pods would
+/// go before those are there. Where they are fewer than the step wants, growing to that comes next.
+pub(super) fn resized(shape: &Shape, new_size: u32, surges: bool) -> Shape {
     let mut next = shape.clone();
-    if let Pods::Held { size, from, to, phase } = shape.pods {
-        let scaled = deployment::scaled(to, size, new_size);
-        next.pods = if scaled == 0 && to > 0 && new_size > 0 {
-            // So few are left that the last updated pod went, too: it comes back before an old one goes.
-            Pods::Held { size: new_size, from: 0, to: 1, phase: PodsPhase::Grow }
-        } else {
-            Pods::Held { size: new_size, from: deployment::scaled(from, size, new_size).min(scaled), to: scaled, phase }
-        };
+    let Pods::Held { size, from, to, phase } = shape.pods else { return next };
+    if size == new_size {
+        return next;
     }
+    let updated = if phase == PodsPhase::Shift && new_size < size {
+        let surge = if surges { to.saturating_sub(from) } else { 0 };
+        let new = Part { pods: to, most: size.saturating_add(surge) };
+        deployment::shared(new, Part { pods: size.saturating_sub(to), most: size }, new_size)
+    } else {
+        deployment::scaled(to, size, new_size)
+    };
+    next.pods = if updated == 0 && to > 0 && new_size > 0 {
+        // So few are left that the last updated pod went, too: it comes back before an old one goes.
+        Pods::Held { size: new_size, from: 0, to: 1, phase: PodsPhase::Grow }
+    } else {
+        let from = match phase {
+            PodsPhase::Grow => deployment::scaled(from, size, new_size).min(updated),
+            // Both versions were scaled by this very change: neither remembers the surge that the updated pods came with.
+            PodsPhase::Shift => updated,
+        };
+        Pods::Held { size: new_size, from, to: updated, phase }
+    };
     next
 }
 

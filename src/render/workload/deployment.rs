@@ -100,6 +100,40 @@ pub fn scaled(part: u32, size: u32, new_size: u32) -> u32 {
     u32::try_from((2 * part * new + size) / (2 * size)).unwrap_or(u32::MAX).min(new_size)
 }
 
+/// A version as proportional scaling sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    pub pods: u32,
+    /// The most pods, surge included, that the Deployment might have had when this ReplicaSet was scaled last
+    /// (`deployment.kubernetes.io/max-replicas`).
+    pub most: u32,
+}
+
+/// How many of `new_size` pods are updated once the controller has shared a change of size among both versions, where nothing
+/// may surge (Kubernetes, `deployment/sync.go`, `scale`): each keeps its part of the most pods that there might have been; the
+/// larger one comes first and takes what is left over.
+pub fn shared(new: Part, old: Part, new_size: u32) -> u32 {
+    if new_size == 0 || new.pods == 0 {
+        return 0;
+    }
+    if old.pods == 0 {
+        return new_size;
+    }
+    let all = i64::from(new.pods) + i64::from(old.pods);
+    let to_add = i64::from(new_size) - all;
+    // Of two alike, the newer one comes first on the way up, the older one on the way down.
+    let old_is_first = if to_add > 0 { old.pods > new.pods } else { old.pods >= new.pods };
+    let (first, second) = if old_is_first { (old, new) } else { (new, old) };
+    let change = |part: Part, left: i64| {
+        let change = i64::from(scaled(part.pods, part.most, new_size)) - i64::from(part.pods);
+        if to_add > 0 { change.min(left) } else { change.max(left) }
+    };
+    let left = to_add - change(first, to_add);
+    let left_pods = if left == 0 { 0 } else { change(second, left) };
+    let second = u32::try_from(i64::from(second.pods) + left_pods).unwrap_or(0);
+    if old_is_first { second } else { new_size.saturating_sub(second) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +157,16 @@ mod tests {
             [scaled(4, 10, 20), scaled(8, 20, 10), scaled(2, 5, 10), scaled(2, 3, 10), scaled(1, 10, 14)],
             [8, 4, 4, 7, 1]
         );
+    }
+    #[test]
+    fn a_change_of_size_is_shared_as_the_controller_does() {
+        let after = |new: (u32, u32), old: (u32, u32), size| {
+            shared(Part { pods: new.0, most: new.1 }, Part { pods: old.0, most: old.1 }, size)
+        };
+        // Seen: 7 of 14 pods had come with a surge of 4; at 7 pods, 3 of them are left.
+        assert_eq!(after((7, 18), (7, 14), 7), 3);
+        assert_eq!(after((2, 12), (8, 10), 14), 2);
+        assert_eq!([after((4, 10), (6, 10), 20), after((8, 20), (12, 20), 10)], [8, 4]);
+        assert_eq!([after((7, 10), (0, 7), 3), after((0, 3), (3, 3), 5), after((2, 3), (1, 3), 0)], [3, 0, 0]);
     }
 }
