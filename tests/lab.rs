@@ -3,12 +3,17 @@
 //! They run where `WINDLASS_LAB_TESTS=1` is set and the lab's folder is found (`WINDLASS_LAB`, else `../shared/lab` beside the
 //! repository); elsewhere each says that it is skipped. Only one lab is up at a time.
 
+pub(crate) mod app;
 pub(crate) mod argo;
+pub(crate) mod files;
 pub(crate) mod flux;
 pub(crate) mod gauges;
 pub(crate) mod program;
 pub(crate) mod repository;
+pub(crate) mod rests;
 pub(crate) mod servers;
 pub(crate) mod watch;
 
+mod releases;
+mod rivals;
 mod trials;

@@ -29,6 +29,10 @@ impl Program {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for the end; fails the test when it takes too long.
     pub(crate) fn wait(&mut self, longest: Duration) -> ExitStatus {
         let start = Instant::now();

@@ -58,6 +58,11 @@ impl Repository {
         self.git(&["rev-parse", "HEAD"])
     }
 
+    /// The person's clone.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.clone
+    }
+
     /// Runs git in the clone; the credentials are in the environment, never on the command line.
     pub(crate) fn git(&self, args: &[&str]) -> String {
         let output =
