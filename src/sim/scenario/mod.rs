@@ -61,7 +61,7 @@ pub struct Play {
     pub seen: Vec<Oid>,
     /// Fetches, commits written and pushes of all processes.
     pub effects: u64,
-    /// Faults that happened.
+    /// Planned and drawn faults that happened.
     pub faults: u64,
     /// What the cluster did and must not do.
     pub findings: Vec<String>,

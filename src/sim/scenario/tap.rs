@@ -30,7 +30,7 @@ pub struct Weather {
     /// The answers of the next so many pushes are lost.
     pub lose: Cell<u32>,
     effects: Cell<u64>,
-    /// Faults of all kinds that have happened.
+    /// Planned crashes and drawn faults that have happened; what the script itself does is not among them.
     pub happened: Cell<u64>,
 }
 
@@ -105,6 +105,11 @@ impl Tap {
 
     fn plan(&mut self, effect: Effect) -> Result<(), GitError> {
         let weather = Rc::clone(&self.weather);
+        if weather.down.get() && effect != Effect::Write {
+            // Nothing happens, so nothing is counted.
+            let cause = "connection timed out".to_owned();
+            return Err(GitError::Unreachable { address: self.git.address(), cause });
+        }
         let number = weather.effects.get() + 1;
         weather.effects.set(number);
         self.fetches += u64::from(effect == Effect::Fetch);
@@ -116,21 +121,14 @@ impl Tap {
             Some(Crash::After(at)) if at == number => faults.push(Fault::CrashAfter(next)),
             _ => {}
         }
-        if weather.down.get() && effect != Effect::Write {
-            // The effect is not tried, so the numbers of what follows stay right.
-            self.fetches -= u64::from(effect == Effect::Fetch);
-            self.pushes -= u64::from(effect == Effect::Push);
-            let cause = "connection timed out".to_owned();
-            return Err(GitError::Unreachable { address: self.git.address(), cause });
-        }
         let (stale, behind) = weather.stale.get();
         if effect == Effect::Fetch && stale > 0 {
             weather.stale.set((stale - 1, behind));
-            faults.push(Fault::StaleFetch { fetch: self.fetches, behind });
+            self.git.plan([Fault::StaleFetch { fetch: self.fetches, behind }]);
         }
         if effect == Effect::Push && weather.lose.get() > 0 {
             weather.lose.set(weather.lose.get() - 1);
-            faults.push(Fault::LosePushReply(self.pushes));
+            self.git.plan([Fault::LosePushReply(self.pushes)]);
         }
         match (weather.draw(effect), effect) {
             (0, _) => faults.push(Fault::CrashBefore(next)),
