@@ -50,7 +50,7 @@ pub(super) fn apps(
     options: &Options,
     memory: &mut Memory,
 ) -> Result<Vec<App>, Trouble> {
-    let tree = GitTree { repo, commit: heads.source };
+    let tree = GitTree::new(repo, heads.source);
     let directories = directories(&tree, settings, memory)?;
     let mut recorded: BTreeMap<AppId, Result<State, Trouble>> = BTreeMap::new();
     if let Some(live) = heads.live {

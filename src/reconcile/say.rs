@@ -129,7 +129,7 @@ impl Reconciler<'_> {
             Origin::Gone | Origin::Broken(_) => None,
             Origin::Unchanged => {
                 let directory = app.state.as_ref().map(|state| state.source.path.clone()).unwrap_or_default();
-                let tree = GitTree { repo, commit: heads.source };
+                let tree = GitTree::new(repo, heads.source);
                 Some(discover::fresh(&tree, &directory, &self.around.render_options(), &mut self.memory)?)
             }
         };
