@@ -38,7 +38,12 @@ fn row(app: &AppReport) -> [String; 6] {
     [
         app.app.clone(),
         app.phase.clone(),
-        if app.step == 0 { dash() } else { format!("{}/{}", app.step, app.steps) },
+        match (app.step, app.steps) {
+            (0, _) => dash(),
+            // The Rollout cannot be read: how many steps it has is not known.
+            (step, 0) => step.to_string(),
+            (step, steps) => format!("{step}/{steps}"),
+        },
         app.pods.map_or_else(dash, |pods| format!("{} of {} new, {} ready", pods.updated, pods.all, pods.ready)),
         app.traffic.map_or_else(dash, |percent| format!("{percent}%")),
         if app.release == 0 { dash() } else { format!("#{}", app.release) },
