@@ -2,6 +2,7 @@
 
 mod action;
 pub(crate) mod desk;
+mod doctor;
 mod documents;
 mod output;
 mod people;

@@ -79,6 +79,11 @@ pub(super) enum Verb {
         after_help = "Examples:\n  windlass plan\n  windlass plan checkout --source my-branch --diff\n\nNeeds no cluster, and no network on a clone."
     )]
     Plan(PlanArgs),
+    /// Look for what would go wrong: repository, credentials, applier's settings, cluster, metrics
+    #[command(
+        after_help = "Examples:\n  windlass doctor\n  windlass doctor checkout --output json\n  windlass doctor --strict\n\nReads only: nothing is changed in the repository, the cluster or the forge."
+    )]
+    Doctor(DoctorArgs),
     /// Do what is due: once, on and on, or until the release has ended
     #[command(
         after_help = "Examples:\n  windlass run\n  windlass run --watch\n  windlass run checkout --until-done --timeout 30m"
@@ -177,6 +182,15 @@ pub(super) struct PlanArgs {
     /// Show what each commit changes
     #[arg(long)]
     pub diff: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub app: AppArg,
+    /// Exit code 1 for warnings, and for what is not known, too
+    #[arg(long)]
+    pub strict: bool,
 }
 
 #[derive(Debug, Args)]

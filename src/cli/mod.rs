@@ -3,6 +3,7 @@
 mod args;
 mod checks;
 mod demo;
+mod doctor;
 mod exit;
 mod folder;
 pub mod init;
@@ -104,6 +105,7 @@ fn dispatch(terminal: &mut Terminal, cli: Cli) -> Result<Exit, Failure> {
             status::show(terminal, &pass, now);
             Ok(if pass.apps.iter().any(|app| app.error.is_some()) { Exit::Findings } else { Exit::Done })
         }
+        Verb::Doctor(args) => doctor::run(terminal, &global, &args),
         Verb::Run(args) => {
             let world = open::world(&global)?;
             let mut reconciler = open::reconciler(&global, &world)?;

@@ -72,18 +72,28 @@ pub fn store(global: &Global) -> Result<Store, Failure> {
 
 /// The repository that commits go to: in a clone, the remote that it came from, so that everybody sees them.
 fn remote(global: &Global) -> Result<Store, Failure> {
+    open(global, remote_address(global)?)
+}
+
+/// Its address as it was given, which may hold credentials.
+pub(super) fn remote_address(global: &Global) -> Result<String, Failure> {
     if let Some(repo) = &global.repo {
-        return open(global, repo.clone());
+        return Ok(repo.clone());
     }
     let folder = around(Path::new("."))?;
     let origin = git2::Repository::open(&folder).ok().and_then(|repository| {
         let remote = repository.find_remote("origin").ok()?;
         remote.url().ok().map(str::to_owned)
     });
-    open(global, origin.unwrap_or_else(|| folder.display().to_string()))
+    Ok(origin.unwrap_or_else(|| folder.display().to_string()))
 }
 
 fn open(global: &Global, address: String) -> Result<Store, Failure> {
+    Ok(Store::open(options(global, address)).map_err(Trouble::from)?)
+}
+
+/// How a repository is reached.
+pub(super) fn options(global: &Global, address: String) -> Options {
     let live = global.branch.clone().unwrap_or_else(|| api::Repository::default().live_branch);
     let mut options = Options::new(address, live);
     options.source.clone_from(&global.source_branch);
@@ -95,7 +105,7 @@ fn open(global: &Global, address: String) -> Result<Store, Failure> {
         certificate_authorities: variable(&["WINDLASS_CA_FILE", "SSL_CERT_FILE"]).map(PathBuf::from),
         ..Network::default()
     };
-    Ok(Store::open(options).map_err(Trouble::from)?)
+    options
 }
 
 /// Secrets come from the environment only: a command line is everybody's to read.
@@ -108,7 +118,7 @@ fn credentials() -> Option<Credentials> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the door: what the environment says becomes an argument here")]
-fn variable(names: &[&str]) -> Option<String> {
+pub(super) fn variable(names: &[&str]) -> Option<String> {
     names.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.is_empty())
 }
 

@@ -119,6 +119,20 @@ impl Wire for Folder {
         Ok(request.tip)
     }
 
+    fn may_push(&mut self, _mirror: &Repository, name: &str, _at: Option<Oid>) -> Result<(), GitError> {
+        let repo = open(&self.path)?;
+        self.refuse_checked_out(&repo, name)?;
+        for folder in ["objects", "refs/heads"] {
+            let folder = repo.commondir().join(folder);
+            // A file without a name: it is gone when it is closed.
+            tempfile::tempfile_in(&folder).map_err(|error| {
+                let hint = "let the user that runs Windlass write there, or name the remote itself with `--repo URL`";
+                self.refused(format!("{} cannot be written: {error}", folder.display()), Some(hint))
+            })?;
+        }
+        Ok(())
+    }
+
     fn push(&mut self, mirror: &Repository, update: &Update<'_>) -> Result<(), GitError> {
         let repo = open(&self.path)?;
         self.refuse_checked_out(&repo, update.name)?;

@@ -128,6 +128,13 @@ pub trait Repo {
     fn entry_in(&self, tree: Oid, path: &str) -> Result<Option<Entry>, GitError>;
     /// Moves the live branch from `old` (`None`: it must not exist) to `new`, a descendant of `old`, or not at all.
     fn push(&mut self, old: Option<Oid>, new: Oid) -> Result<Push, GitError>;
+    /// Whether the remote would let us push to the live branch, as far as it tells beforehand. Nothing is changed. `fetch` comes first.
+    ///
+    /// # Errors
+    /// `Refused`: it would not; any other: not known.
+    fn may_push(&mut self) -> Result<(), GitError> {
+        Err(GitError::Unreachable { address: self.address(), cause: "it cannot be asked".to_owned() })
+    }
     /// The commit that a branch, tag or id means; `None` where the repository knows none of that name.
     fn resolve(&mut self, name: &str) -> Result<Option<Oid>, GitError>;
     /// The name of the live branch.

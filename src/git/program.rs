@@ -233,6 +233,18 @@ impl Wire for Secure {
             .map_err(|error| GitError::Mirror { path: mirror.path().display().to_string(), cause: error.message().to_owned() })
     }
 
+    fn may_push(&mut self, mirror: &Repository, name: &str, at: Option<Oid>) -> Result<(), GitError> {
+        let Some(at) = at else {
+            let cause = "there is no commit yet that a push could be tried with".to_owned();
+            return Err(GitError::Unreachable { address: self.address.clone(), cause });
+        };
+        // The receiving side introduces itself, and nothing is sent to it.
+        let refspec = format!("{at}:{name}");
+        let arguments = ["push", "--dry-run", "--porcelain", "--no-verify", "--", &self.address, &refspec];
+        let said = self.program.run(&self.address, Some(mirror.path()), &arguments)?;
+        if said.success { Ok(()) } else { Err(self.program.failed(&self.address, &said.stderr)) }
+    }
+
     fn push(&mut self, mirror: &Repository, update: &Update<'_>) -> Result<(), GitError> {
         self.program.push(mirror, &self.address, update)
     }

@@ -243,6 +243,12 @@ impl Wire for Smart {
         Ok(request.tip)
     }
 
+    /// A server introduces its receiving side only to those who may use it. Rules for single branches come later.
+    fn may_push(&mut self, _mirror: &Repository, _name: &str, _at: Option<Oid>) -> Result<(), GitError> {
+        let mut stream = self.http.discover(RECEIVE, false)?;
+        self.advertisement(&mut stream).map(|_| ())
+    }
+
     fn push(&mut self, mirror: &Repository, update: &Update<'_>) -> Result<(), GitError> {
         if self.receiving.is_none() {
             let mut stream = self.http.discover(RECEIVE, false)?;

@@ -299,6 +299,12 @@ impl Repo for Store {
         }
     }
 
+    fn may_push(&mut self) -> Result<(), GitError> {
+        let at = self.seen.or_else(|| self.bases.last().copied());
+        let live = self.live.clone();
+        self.wire.may_push(self.mirror.repo(), &live, at)
+    }
+
     /// Branches are asked from the remote and fetched; a commit's id must be in the mirror, which holds the newest commits
     /// of the live branch.
     fn resolve(&mut self, name: &str) -> Result<Option<Oid>, GitError> {

@@ -44,6 +44,9 @@ pub(super) trait Wire: Send {
     fn revision(&mut self, _name: &str) -> Option<Oid> {
         None
     }
+    /// Whether the remote would let us push to a branch, as far as it tells before anything is sent; `at` is a commit that it has.
+    /// `Refused`: it would not. Nothing is changed.
+    fn may_push(&mut self, mirror: &Repository, name: &str, at: Option<Oid>) -> Result<(), GitError>;
     /// `Ok`: the remote said that it took the update. An error tells what was seen, not what happened: read the branch again.
     fn push(&mut self, mirror: &Repository, update: &Update<'_>) -> Result<(), GitError>;
 }

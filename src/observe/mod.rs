@@ -3,6 +3,7 @@
 pub mod kubernetes;
 pub mod timed;
 
+pub use kubernetes::settings::{Action, ClusterReader, Kind};
 pub use kubernetes::{KubernetesObserver, KubernetesOptions};
 pub use timed::Timed;
 

@@ -5,6 +5,7 @@
 
 mod carry_out;
 mod discover;
+pub mod doctor;
 mod gather;
 mod history;
 pub mod layout;

@@ -28,6 +28,16 @@ impl RealWorld {
     ) -> Self {
         Self { kubernetes, observer: OnceCell::new(), sources, render }
     }
+
+    /// Where the cluster is.
+    pub fn kubernetes(&self) -> &KubernetesOptions {
+        &self.kubernetes
+    }
+
+    /// The metric sources that the operator has named.
+    pub fn source_names(&self) -> Vec<String> {
+        self.sources.keys().cloned().collect()
+    }
 }
 
 impl Surroundings for RealWorld {

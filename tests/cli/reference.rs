@@ -132,6 +132,9 @@ fn every_code_is_explained() {
     wanted.extend(codes("src/reconcile", &["refuse(", "Refused { code:"]));
     wanted.extend(codes("src/api", &["Finding::error(", "Finding::warning(", "Diagnostic::error(", "Problem { code:"]));
     wanted.extend(codes("src/cli", &["code:"]));
+    let levels = ["Finding::error(", "Finding::warning(", "Finding::unknown(", "Finding::fine("];
+    wanted.extend(codes("src/reconcile/doctor", &levels));
+    wanted.extend(codes("src/cli/doctor", &levels));
     let written: BTreeSet<String> =
         text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next().map(str::to_owned)).collect();
     let missing: Vec<&String> = wanted.difference(&written).collect();

@@ -3,6 +3,7 @@
 mod access;
 mod deployment;
 mod failure;
+pub mod settings;
 
 use std::path::PathBuf;
 use std::sync::mpsc;
