@@ -92,6 +92,14 @@ fn open(global: &Global, address: String) -> Result<Store, Failure> {
     Ok(Store::open(options(global, address)).map_err(Trouble::from)?)
 }
 
+/// Whether an address is a folder of this machine: neither a URL nor `user@host:path`.
+pub(super) fn is_folder(address: &str) -> bool {
+    match address.split_once("://") {
+        Some((scheme, _)) => scheme.eq_ignore_ascii_case("file"),
+        None => address.find(':').is_none_or(|colon| address.find('/').is_some_and(|slash| slash < colon)),
+    }
+}
+
 /// How a repository is reached.
 pub(super) fn options(global: &Global, address: String) -> Options {
     let live = global.branch.clone().unwrap_or_else(|| api::Repository::default().live_branch);

@@ -16,9 +16,7 @@ pub(super) fn environment(global: &Global) -> Vec<Finding> {
     if has_credentials {
         found.push(repository::credentials_in_address());
     }
-    let is_ssh = address.starts_with("ssh://")
-        || (!address.contains("://")
-            && address.find(':').is_some_and(|colon| address.find('/').is_none_or(|slash| colon < slash)));
+    let is_ssh = !address.is_empty() && !address.starts_with("http") && !open::is_folder(&address);
     if is_ssh {
         found.push(match std::process::Command::new("git").arg("--version").output() {
             Ok(output) if output.status.success() => {

@@ -31,9 +31,10 @@ pub(super) fn run(terminal: &mut Terminal, global: &Global, args: &DoctorArgs) -
             Report::new(already.into_iter().chain([finding]).collect())
         }
         Ok((mut reconciler, options)) => {
-            let ask = |branch: &str| -> Result<forge::Told, String> {
-                let access = access(&options, &reconciler_address(&options));
-                forge::ask(&access, branch, &|| world.now().as_second())
+            let ask = |branch: &str| -> Option<Result<forge::Told, String>> {
+                let address = options.address.reveal();
+                let access = access(&options, &without_credentials(address));
+                (!open::is_folder(address)).then(|| forge::ask(&access, branch, &|| world.now().as_second()))
             };
             let shows = terminal.live && terminal.output == Output::Human;
             let mut progress = |what: &str| {
@@ -66,8 +67,7 @@ fn opened<'a>(global: &Global, world: &'a RealWorld, args: &DoctorArgs) -> Resul
 }
 
 /// The address without what may be credentials.
-fn reconciler_address(options: &Options) -> String {
-    let address = options.address.reveal();
+fn without_credentials(address: &str) -> String {
     match address.split_once("://") {
         Some((scheme, rest)) => {
             let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));

@@ -18,8 +18,8 @@ use crate::render;
 /// What `doctor` may use beside the repository.
 pub struct Means<'a> {
     pub cluster: Result<ClusterReader, ObserveError>,
-    /// Asks the forge about a branch.
-    pub forge: &'a dyn Fn(&str) -> Result<Told, String>,
+    /// Asks the forge about a branch; `None` where the repository is a folder, which has none.
+    pub forge: &'a dyn Fn(&str) -> Option<Result<Told, String>>,
     /// The names of the operator's metric sources.
     pub metric_sources: Vec<String>,
     /// Told what is looked at next.
@@ -63,8 +63,9 @@ impl Reconciler<'_> {
         let push = repository::push(&address, &settings.live_branch, &self.repo.may_push());
         let may_push = push.level != super::Level::Error;
         found.push(push);
-        let told = (means.forge)(&settings.live_branch);
-        found.extend(forge::judge(&told, &settings.live_branch, heads.live.is_some(), may_push));
+        if let Some(told) = (means.forge)(&settings.live_branch) {
+            found.extend(forge::judge(&told, &settings.live_branch, heads.live.is_some(), may_push));
+        }
         let live = format!("branch {}", settings.live_branch);
         match heads.live {
             Some(head) => {
