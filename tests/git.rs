@@ -1,6 +1,7 @@
 //! The store against Git's own server, and against folders.
 
 mod faults;
+mod may;
 mod messages;
 mod network;
 mod server;

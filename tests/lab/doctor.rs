@@ -1,0 +1,222 @@
+//! `windlass doctor` at real Gitea, Flux and Argo CD: what it finds is really in the way, and the setting that it says really mends it.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::program::Program;
+use super::repository::{Repository, api};
+use super::servers::Lab;
+use super::{argo, files::Files, flux};
+
+const LONG: Duration = Duration::from_secs(90);
+
+struct Clinic<'a> {
+    lab: &'a Lab,
+    repository: Repository,
+}
+
+fn files(name: &'static str, version: u32) -> Files {
+    Files {
+        name,
+        version,
+        replicas: 4,
+        unavailable: None,
+        never_ready: false,
+        routed: false,
+        steps: "      - {replicas: 1, pause: {}}\n      - {replicas: 100%}",
+        judged: false,
+    }
+}
+
+impl Clinic<'_> {
+    fn push(&self, version: u32) {
+        let mut all = vec![(
+            ".windlass.yaml".to_owned(),
+            "apiVersion: windlass.dev/v1alpha1\nkind: Repository\nobserve: {kubernetes: {}}\n".to_owned(),
+        )];
+        for name in ["one", "two"] {
+            let files = files(name, version);
+            all.push((format!("apps/{name}/app.yaml"), files.manifests()));
+            all.push((format!("apps/{name}/rollout.yaml"), files.rollout()));
+        }
+        let all: Vec<(&str, Option<&str>)> = all.iter().map(|(path, text)| (path.as_str(), Some(text.as_str()))).collect();
+        self.repository.push("main", &all, &format!("Version {version}"));
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("PATH", self.lab.var("PATH").to_owned()),
+            ("KUBECONFIG", self.lab.var("KUBECONFIG").to_owned()),
+            ("WINDLASS_REPO", self.repository.url.clone()),
+            ("WINDLASS_USERNAME", "windlass".to_owned()),
+            ("WINDLASS_TOKEN", self.repository.token.clone()),
+        ]
+    }
+
+    fn windlass(&self, args: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+        command.args(args).env_clear().env("HOME", self.lab.folder()).envs(self.environment()).current_dir(self.lab.folder());
+        let output = command.output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!said.contains(&self.repository.token), "the token is shown");
+        (output.status.code().unwrap_or(-1), said)
+    }
+
+    /// Codes with their levels, without what is fine; and all findings.
+    fn doctor(&self) -> (Vec<String>, Vec<Value>) {
+        let (_, said) = self.windlass(&["doctor", "--output", "json"]);
+        let json: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+        let findings = json["findings"].as_array().unwrap().clone();
+        let word = |finding: &Value, field: &str| finding[field].as_str().unwrap().to_owned();
+        let mut codes: Vec<String> = findings
+            .iter()
+            .filter(|finding| finding["level"] != "ok")
+            .map(|finding| format!("{} {}", word(finding, "level"), word(finding, "code")))
+            .collect();
+        codes.sort();
+        (codes, findings)
+    }
+
+    /// Does exactly what the finding says.
+    fn mend(&self, findings: &[Value], code: &str) {
+        let finding = findings.iter().find(|finding| finding["code"] == code && finding["level"] != "ok");
+        let text =
+            finding.and_then(|finding| finding["mend"]["exactly"].as_str()).unwrap_or_else(|| panic!("{code}: {findings:#?}"));
+        let object = windlass::manifest::values(code, text).unwrap().remove(0).value;
+        let word = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap();
+        let (kind, name, namespace) = (word("/kind"), word("/metadata/name"), word("/metadata/namespace"));
+        self.lab.kubectl(&["-n", namespace, "patch", kind, name, "--type", "merge", "--patch", text]);
+    }
+
+    /// The newest commit on the live branch below a path.
+    fn newest(&self, path: &str) -> String {
+        self.repository.git(&["fetch", "--quiet", "origin", "deploy"]);
+        self.repository.git(&["log", "-1", "--format=%H", "FETCH_HEAD", "--", path])
+    }
+
+    fn subject(&self, path: &str) -> String {
+        let newest = self.newest(path);
+        self.repository.git(&["log", "-1", "--format=%s", &newest])
+    }
+
+    /// The mark that the live branch's Deployment carries, and the one of the cluster's.
+    fn marks(&self, name: &str) -> (String, String) {
+        self.newest(&format!("apps/{name}"));
+        let text = self.repository.git(&["show", &format!("FETCH_HEAD:apps/{name}/deployment-{name}.yaml")]);
+        let written = windlass::manifest::values(name, &text).unwrap().remove(0).value;
+        let live = self.lab.get("shop", "deployment", name).unwrap_or_default();
+        let mark = |object: &Value| {
+            object["metadata"]["annotations"]["windlass.dev/commit-tree"].as_str().unwrap_or_default().to_owned()
+        };
+        (mark(&written), mark(&live))
+    }
+}
+
+#[test]
+fn what_doctor_says_is_so_and_its_settings_mend_it() {
+    let Some(lab) = Lab::up(&["flux", "argo", "gitea"]) else { return };
+    let repository = Repository::create(&lab, "clinic");
+    let clinic = Clinic { lab: &lab, repository };
+    clinic.push(1);
+
+    // Nothing applies the apps yet.
+    let (code, said) = clinic.windlass(&["run"]);
+    assert!(matches!(code, 0 | 4), "{code}: {said}");
+    flux::apply_branch(&lab, "one", &clinic.repository, "deploy", "apps/one", None);
+    let (codes, _) = clinic.doctor();
+    assert!(codes.contains(&"error no-applier".to_owned()), "two is applied by nobody: {codes:?}");
+
+    // Wrong settings.
+    argo::apply_branch(&lab, "two", &clinic.repository, "deploy", "apps/two", "shop");
+    let patch = |namespace: &str, kind: &str, name: &str, patch: Value| {
+        lab.kubectl(&["-n", namespace, "patch", kind, name, "--type", "merge", "--patch", &patch.to_string()]);
+    };
+    let (flux_space, argo_space) = (lab.var("LAB_FLUX_NAMESPACE").to_owned(), lab.var("LAB_ARGO_NAMESPACE").to_owned());
+    patch(&flux_space, "kustomization", "one", json!({"spec": {"wait": true, "timeout": "20s"}}));
+    patch(
+        &argo_space,
+        "application",
+        "two",
+        json!({"spec": {"syncPolicy": {"automated": {"selfHeal": false}, "retry": {"refresh": null}}}}),
+    );
+    let admin = lab.var("LAB_GITEA_ADMIN").to_owned();
+    let rules = format!("/repos/{}/branch_protections", clinic.repository.full_name);
+    api(&lab, &admin, "POST", &rules, &json!({"rule_name": "deploy", "enable_push": false}));
+    lab.wait("the first version", LONG, || {
+        let whole = ["one", "two"]
+            .iter()
+            .all(|name| lab.get("shop", "deployment", name).is_some_and(|live| live["status"]["availableReplicas"] == 4));
+        if whole { Ok(()) } else { Err("pods are missing".to_owned()) }
+    });
+    let (codes, findings) = clinic.doctor();
+    assert_eq!(
+        codes,
+        ["error argo-retry", "error flux-wait", "error protected", "warning argo-health", "warning argo-self-heal"],
+        "{findings:#?}"
+    );
+
+    // The protection is real: a commit is refused. It goes, and so does the finding.
+    clinic.push(2);
+    let (code, said) = clinic.windlass(&["run"]);
+    assert!(code != 0 && said.contains("protected"), "{code}: {said}");
+    api(&lab, &admin, "DELETE", &format!("{rules}/deploy"), &json!({}));
+    assert!(!clinic.doctor().0.contains(&"error protected".to_owned()));
+
+    // The held Deployment blocks Flux' next commit; Argo CD applies it, and shows it as Progressing.
+    let environment = clinic.environment();
+    let environment = environment.iter().map(|(name, value)| (*name, value.as_str()));
+    let mut program = Program::start(lab.folder(), &["run", "--watch", "--interval", "1s"], environment);
+    lab.wait("the shift of both apps", LONG, || {
+        assert!(program.is_running(), "{}", program.output());
+        let subjects = [clinic.subject("apps/one"), clinic.subject("apps/two")];
+        if subjects.iter().all(|subject| subject.contains("shift to 1 of 4")) { Ok(()) } else { Err(format!("{subjects:?}")) }
+    });
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(6) {
+        let (written, live) = clinic.marks("one");
+        assert_ne!(written, live, "Flux waits for health, and yet applied the next commit after {:?}", start.elapsed());
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let health = || lab.get(&argo_space, "application", "two").unwrap_or_default()["status"]["health"]["status"].clone();
+    lab.wait("the sync of two", LONG, || {
+        let (written, live) = clinic.marks("two");
+        if written == live { Ok(()) } else { Err(format!("{live} is applied, {written} is written")) }
+    });
+    assert_eq!(health(), "Progressing");
+
+    // As doctor says.
+    for code in ["flux-wait", "argo-retry", "argo-self-heal", "argo-health"] {
+        clinic.mend(&findings, code);
+    }
+    assert_eq!(clinic.doctor().0, Vec::<String>::new());
+    lab.wait("the sync of one", LONG, || {
+        let (written, live) = clinic.marks("one");
+        if written == live { Ok(()) } else { Err(format!("{live} is applied, {written} is written")) }
+    });
+    lab.wait(
+        "a held Deployment that is Healthy",
+        LONG,
+        || if health() == "Healthy" { Ok(()) } else { Err(health().to_string()) },
+    );
+
+    // From here on each commit is applied at once, and Argo CD's rule tells rollouts on their way from those that are done.
+    let (code, said) = clinic.windlass(&["promote", "one", "--as", "alice"]);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = clinic.windlass(&["promote", "two", "--as", "alice"]);
+    assert_eq!(code, 0, "{said}");
+    lab.wait("the end of both releases", LONG, || {
+        assert!(program.is_running(), "{}", program.output());
+        let done = ["one", "two"].iter().all(|name| {
+            let (written, live) = clinic.marks(name);
+            let object = lab.get("shop", "deployment", name).unwrap_or_default();
+            written == live
+                && object["spec"]["minReadySeconds"].as_u64().unwrap_or(0) < 100
+                && object["status"]["availableReplicas"] == 4
+        });
+        if done { Ok(()) } else { Err(format!("{} / {}", clinic.subject("apps/one"), clinic.subject("apps/two"))) }
+    });
+    lab.wait("a Deployment that is Healthy", LONG, || if health() == "Healthy" { Ok(()) } else { Err(health().to_string()) });
+    program.crash();
+}
