@@ -173,6 +173,8 @@ impl Reconciler<'_> {
             }
         };
         found.append(&mut read.findings);
+        // Of an app that nobody applies it is no news that its workload is missing.
+        let mut unapplied: Vec<String> = Vec::new();
         if let Some(Seen { remote, files }) = seen {
             let items = settings::together(read.items, files.clone());
             let mut judged: Judged = flux::judge(remote, wanted, &items);
@@ -182,9 +184,13 @@ impl Reconciler<'_> {
             judged.nearly.extend(other.nearly);
             found.extend(appliers::judge(remote, wanted, &judged, reader.is_some() && read.is_complete, !items.is_empty()));
             found.append(&mut judged.findings);
+            let is_applied = |app: &Wanted| judged.applied.iter().any(|one| one.in_cluster && one.app == app.app);
+            if read.is_complete && !items.is_empty() {
+                unapplied.extend(wanted.iter().filter(|app| !is_applied(app)).map(|app| app.app.clone()));
+            }
         }
         if let Some(reader) = reader {
-            of_workloads(reader, wanted, found);
+            of_workloads(reader, wanted, &unapplied, found);
         }
     }
 
@@ -270,7 +276,7 @@ fn kustomize(tree: &GitTree<'_>, options: &crate::source::Options, apps: &[App])
     })
 }
 
-fn of_workloads(reader: &ClusterReader, wanted: &[Wanted], found: &mut Vec<Finding>) {
+fn of_workloads(reader: &ClusterReader, wanted: &[Wanted], unapplied: &[String], found: &mut Vec<Finding>) {
     let namespaces: BTreeSet<&str> = wanted.iter().map(|app| app.namespace.as_str()).collect();
     for namespace in namespaces {
         let is_observed = wanted.iter().any(|app| app.namespace == namespace && app.observe == Observe::Kubernetes);
@@ -325,6 +331,7 @@ fn of_workloads(reader: &ClusterReader, wanted: &[Wanted], found: &mut Vec<Findi
             );
         }
         match reader.get(DEPLOYMENT, &app.namespace, &app.workload.name) {
+            Ok(None) if unapplied.contains(&app.app) => {}
             Ok(live) => found.extend(workload::judge(app, live.as_ref())),
             Err(error) => {
                 let subject = format!("Deployment {}/{}", app.namespace, app.workload.name);
