@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
@@ -20,6 +22,8 @@ pub struct Access {
     /// The repository's http(s) address without credentials.
     pub address: String,
     pub token: Option<String>,
+    /// The account whose password the token is, where it is one.
+    pub user: Option<String>,
     pub proxy: Option<String>,
     /// Hosts that are reached without the proxy, comma separated.
     pub no_proxy: Option<String>,
@@ -127,7 +131,12 @@ impl Client<'_> {
         if let (Some(kind), Some(token)) = (kind, &self.access.token) {
             request = match kind {
                 Kind::GitHub => request.header("authorization", format!("Bearer {token}")),
-                Kind::Gitea => request.header("authorization", format!("token {token}")),
+                Kind::Gitea => match &self.access.user {
+                    Some(user) => {
+                        request.header("authorization", format!("Basic {}", STANDARD.encode(format!("{user}:{token}"))))
+                    }
+                    None => request.header("authorization", format!("token {token}")),
+                },
                 Kind::GitLab => request.header("private-token", token.as_str()),
             };
         }

@@ -45,11 +45,6 @@ impl Credentials {
         format!("Basic {}", base64(pair.as_bytes()))
     }
 
-    /// The token or the password, for a forge's API.
-    pub fn password(&self) -> &Secret {
-        self.secret()
-    }
-
     fn secret(&self) -> &Secret {
         match self {
             Self::Token(secret) | Self::Basic { password: secret, .. } => secret,

@@ -318,6 +318,7 @@ fn a_forge_is_asked_who_may_push() {
     let access = |server: &Server, token: Option<&str>| Access {
         address: format!("{}/team/apps.git", server.url()),
         token: token.map(str::to_owned),
+        user: None,
         proxy: None,
         no_proxy: None,
         certificate_authorities: None,
@@ -328,7 +329,12 @@ fn a_forge_is_asked_who_may_push() {
         let server = gitea(push);
         let told = forge::ask(&access(&server, Some(CANARY)), "env/live", &|| at).unwrap();
         assert_eq!((told.kind, told.ahead), (Some(Kind::Gitea), Some(-600)));
-        let findings = windlass::reconcile::doctor::forge::judge(&Ok(told.clone()), "env/live", true, true);
+        let findings = windlass::reconcile::doctor::forge::judge(
+            &Ok(told.clone()),
+            "env/live",
+            true,
+            windlass::reconcile::doctor::Level::Ok,
+        );
         let codes: Vec<String> = findings.iter().map(|finding| format!("{} {:?}", finding.code, finding.level)).collect();
         let level = if push { "Ok" } else { "Error" };
         assert_eq!(codes, ["clock Warning".to_owned(), format!("protected {level}")]);
@@ -341,6 +347,8 @@ fn a_forge_is_asked_who_may_push() {
         );
     }
     let server = gitea(true);
+    forge::ask(&Access { user: Some("bot".to_owned()), ..access(&server, Some("pass")) }, "env/live", &|| at).unwrap();
+    assert_eq!(server.seen()[1].header("authorization"), Some("Basic Ym90OnBhc3M="));
     let told = forge::ask(&access(&server, None), "env/live", &|| at).unwrap();
     assert_eq!((told.user, told.repository, told.branch), (Answer::NotAsked, Answer::Status(404), Answer::NotAsked));
     let nothing = Server::fixed("404 Not Found", "no");

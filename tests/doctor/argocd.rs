@@ -27,7 +27,10 @@ fn good_settings() -> Vec<super::Item> {
 }
 
 fn judge_app(app: &Wanted, application: &Value) -> String {
-    codes(&argocd::judge(&remote(), std::slice::from_ref(app), &items(&[application.clone()]), &good_settings()).findings)
+    codes(
+        &argocd::judge(&remote(), std::slice::from_ref(app), &items(std::slice::from_ref(application)), &good_settings())
+            .findings,
+    )
 }
 
 fn judge(application: &Value) -> String {
@@ -147,7 +150,7 @@ fn each_setting_that_is_said_mends_its_finding() {
     ];
     for (pointer, wrong) in cases {
         let wrong = with(&application(), pointer, wrong);
-        let judged = argocd::judge(&remote(), &[app()], &items(&[wrong.clone()]), &good_settings());
+        let judged = argocd::judge(&remote(), &[app()], &items(std::slice::from_ref(&wrong)), &good_settings());
         assert_eq!(judged.findings.len(), 1, "{pointer}: {:?}", judged.findings);
         assert_eq!(judge(&patched(&wrong, &setting(&judged.findings[0]))), "", "{pointer}");
     }
@@ -223,7 +226,7 @@ fn argo_cds_own_settings() {
 fn the_health_rule_that_is_said_is_the_one_that_is_known() {
     let judged = argocd::judge(&remote(), &[app()], &items(&[application()]), &settings(json!({})));
     let mended = patched(&settings(json!({}))[0].value, &setting(&judged.findings[0]));
-    let judged = argocd::judge(&remote(), &[app()], &items(&[application()]), &items(&[mended.clone()]));
+    let judged = argocd::judge(&remote(), &[app()], &items(&[application()]), &items(std::slice::from_ref(&mended)));
     assert_eq!(judged.findings, []);
     assert_eq!(mended["data"]["resource.customizations.health.apps_Deployment"], argocd_settings::HEALTH);
 }

@@ -162,7 +162,7 @@ fn a_folder_with_a_kustomization_file_takes_only_what_that_lists() {
 #[test]
 fn the_source_path_is_not_the_live_path() {
     let moved = super::Wanted { live_path: "live/shop".to_owned(), ..app() };
-    let judged = flux::judge(&remote(), &[moved.clone()], &items(&[kustomization(), source()]));
+    let judged = flux::judge(&remote(), std::slice::from_ref(&moved), &items(&[kustomization(), source()]));
     assert_eq!(codes(&judged.findings), "flux-path");
     let mended = patched(&kustomization(), &setting(&judged.findings[0]));
     assert_eq!(codes(&flux::judge(&remote(), &[moved], &items(&[mended, source()])).findings), "");

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use windlass::forge::{Answer, Kind, Told};
 use windlass::reconcile::doctor::forge;
 
-use super::codes;
+use super::{Level, codes};
 
 fn told(kind: Kind) -> Told {
     let repository = match kind {
@@ -21,7 +21,7 @@ fn told(kind: Kind) -> Told {
 }
 
 fn judge(told: Told) -> String {
-    codes(&forge::judge(&Ok(told), "deploy", true, true))
+    codes(&forge::judge(&Ok(told), "deploy", true, Level::Ok))
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn who_may_push_to_the_branch() {
 
 #[test]
 fn a_branch_that_is_to_be_made() {
-    let new = |told: Told| codes(&forge::judge(&Ok(told), "deploy", false, true));
+    let new = |told: Told| codes(&forge::judge(&Ok(told), "deploy", false, Level::Ok));
     assert_eq!(new(Told { branch: Answer::Status(404), ..told(Kind::Gitea) }), "?protected");
     let rules = Answer::Json(json!([{"type": "creation"}]));
     assert_eq!(new(Told { branch: Answer::Status(404), rules, ..told(Kind::GitHub) }), "!protected");
@@ -76,7 +76,11 @@ fn a_branch_that_is_to_be_made() {
 fn the_account_and_its_token() {
     let free = |kind| Told { branch: Answer::Json(json!({"protected": false})), rules: Answer::Json(json!([])), ..told(kind) };
     let repository = |value: Value| Answer::Json(value);
-    assert_eq!(judge(Told { user: Answer::Status(401), ..free(Kind::Gitea) }), "token");
+    let unknown_token = || Ok(Told { user: Answer::Status(401), ..free(Kind::Gitea) });
+    let push = |level| codes(&forge::judge(&unknown_token(), "deploy", true, level));
+    assert_eq!(push(Level::Unknown), "token");
+    assert_eq!(push(Level::Ok), "?protected", "a password, or a token for Git alone");
+    assert_eq!(push(Level::Error), "", "told already");
     assert_eq!(judge(Told { repository: repository(json!({"permissions": {"push": false}})), ..free(Kind::Gitea) }), "push");
     assert_eq!(
         judge(Told { repository: repository(json!({"archived": true, "permissions": {"push": true}})), ..free(Kind::Gitea) }),
@@ -102,5 +106,5 @@ fn clocks_and_hosts_that_say_nothing() {
         assert_eq!(judge(Told { ahead, ..free.clone() }), expected, "{ahead:?}");
     }
     assert_eq!(judge(Told { kind: None, ..free }), "?protected");
-    assert_eq!(codes(&forge::judge(&Err("no forge".to_owned()), "deploy", true, true)), "?protected");
+    assert_eq!(codes(&forge::judge(&Err("no forge".to_owned()), "deploy", true, Level::Ok)), "?protected");
 }

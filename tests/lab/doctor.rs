@@ -118,6 +118,8 @@ impl Clinic<'_> {
 #[test]
 fn what_doctor_says_is_so_and_its_settings_mend_it() {
     let Some(lab) = Lab::up(&["flux", "argo", "gitea"]) else { return };
+    let begin = Instant::now();
+    let told = |what: &str| println!("{:>6.1} s {what}", begin.elapsed().as_secs_f64());
     let repository = Repository::create(&lab, "clinic");
     let clinic = Clinic { lab: &lab, repository };
     clinic.push(1);
@@ -128,6 +130,8 @@ fn what_doctor_says_is_so_and_its_settings_mend_it() {
     flux::apply_branch(&lab, "one", &clinic.repository, "deploy", "apps/one", None);
     let (codes, _) = clinic.doctor();
     assert!(codes.contains(&"error no-applier".to_owned()), "two is applied by nobody: {codes:?}");
+
+    told("nobody applies `two`");
 
     // Wrong settings.
     argo::apply_branch(&lab, "two", &clinic.repository, "deploy", "apps/two", "shop");
@@ -158,6 +162,8 @@ fn what_doctor_says_is_so_and_its_settings_mend_it() {
         "{findings:#?}"
     );
 
+    told("wrong settings are found");
+
     // The protection is real: a commit is refused. It goes, and so does the finding.
     clinic.push(2);
     let (code, said) = clinic.windlass(&["run"]);
@@ -174,8 +180,9 @@ fn what_doctor_says_is_so_and_its_settings_mend_it() {
         let subjects = [clinic.subject("apps/one"), clinic.subject("apps/two")];
         if subjects.iter().all(|subject| subject.contains("shift to 1 of 4")) { Ok(()) } else { Err(format!("{subjects:?}")) }
     });
+    told("both have shifted");
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(6) {
+    while start.elapsed() < Duration::from_secs(3) {
         let (written, live) = clinic.marks("one");
         assert_ne!(written, live, "Flux waits for health, and yet applied the next commit after {:?}", start.elapsed());
         std::thread::sleep(Duration::from_millis(500));
@@ -186,6 +193,8 @@ fn what_doctor_says_is_so_and_its_settings_mend_it() {
         if written == live { Ok(()) } else { Err(format!("{live} is applied, {written} is written")) }
     });
     assert_eq!(health(), "Progressing");
+
+    told("Flux is blocked, Argo CD is Progressing");
 
     // As doctor says.
     for code in ["flux-wait", "argo-retry", "argo-self-heal", "argo-health"] {
@@ -201,6 +210,8 @@ fn what_doctor_says_is_so_and_its_settings_mend_it() {
         LONG,
         || if health() == "Healthy" { Ok(()) } else { Err(health().to_string()) },
     );
+
+    told("mended");
 
     // From here on each commit is applied at once, and Argo CD's rule tells rollouts on their way from those that are done.
     let (code, said) = clinic.windlass(&["promote", "one", "--as", "alice"]);
@@ -220,4 +231,5 @@ fn what_doctor_says_is_so_and_its_settings_mend_it() {
     });
     lab.wait("a Deployment that is Healthy", LONG, || if health() == "Healthy" { Ok(()) } else { Err(health().to_string()) });
     program.crash();
+    told("both releases are through");
 }

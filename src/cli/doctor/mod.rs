@@ -10,7 +10,7 @@ use super::exit::{Exit, Failure};
 use super::open;
 use super::terminal::{DIM, Terminal, styled};
 use crate::forge;
-use crate::git::Options;
+use crate::git::{Credentials, Options};
 use crate::observe::ClusterReader;
 use crate::reconcile::doctor::{Area, Finding, Level, Means, Report};
 use crate::reconcile::{RealWorld, Reconciler, Surroundings as _};
@@ -79,13 +79,15 @@ fn without_credentials(address: &str) -> String {
 }
 
 fn access(options: &Options, address: &str) -> forge::Access {
+    let (user, token) = match &options.credentials {
+        Some(Credentials::Token(token)) => (None, Some(token.reveal().to_owned())),
+        Some(Credentials::Basic { user, password }) => (Some(user.clone()), Some(password.reveal().to_owned())),
+        None => in_address(options),
+    };
     forge::Access {
         address: address.to_owned(),
-        token: options
-            .credentials
-            .as_ref()
-            .map(|credentials| credentials.password().reveal().to_owned())
-            .or_else(|| in_address(options)),
+        token,
+        user,
         proxy: options.network.proxy.as_ref().map(|proxy| proxy.reveal().to_owned()),
         no_proxy: options.network.no_proxy.clone(),
         certificate_authorities: options.network.certificate_authorities.clone(),
@@ -93,11 +95,15 @@ fn access(options: &Options, address: &str) -> forge::Access {
     }
 }
 
-/// The password, or the lone token, of an address that holds one.
-fn in_address(options: &Options) -> Option<String> {
-    let (scheme, rest) = options.address.reveal().split_once("://")?;
-    let authority = rest.split('/').next().unwrap_or_default();
-    let (user, _) = authority.rsplit_once('@').filter(|_| scheme.starts_with("http"))?;
-    let (name, password) = user.split_once(':').unwrap_or((user, ""));
-    Some(if password.is_empty() { name } else { password }.to_owned()).filter(|token| !token.is_empty())
+/// User and password, or the lone token, of an address that holds them.
+fn in_address(options: &Options) -> (Option<String>, Option<String>) {
+    let authority =
+        options.address.reveal().split_once("://").filter(|(scheme, _)| scheme.to_ascii_lowercase().starts_with("http"));
+    let authority = authority.and_then(|(_, rest)| rest.split('/').next()).unwrap_or_default();
+    let Some((user, _)) = authority.rsplit_once('@') else { return (None, None) };
+    match user.split_once(':') {
+        Some((name, password)) if !password.is_empty() => (Some(name.to_owned()), Some(password.to_owned())),
+        _ if user.is_empty() => (None, None),
+        _ => (None, Some(user.trim_end_matches(':').to_owned())),
+    }
 }

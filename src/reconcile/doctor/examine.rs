@@ -61,7 +61,7 @@ impl Reconciler<'_> {
         let source = self.repo.source_branch().unwrap_or_else(|| "HEAD".to_owned());
         found.push(Finding::fine("repository", Area::Repository, &address, format!("read; the source branch is `{source}`")));
         let push = repository::push(&address, &settings.live_branch, &self.repo.may_push());
-        let may_push = push.level != super::Level::Error;
+        let may_push = push.level;
         found.push(push);
         if let Some(told) = (means.forge)(&settings.live_branch) {
             found.extend(forge::judge(&told, &settings.live_branch, heads.live.is_some(), may_push));
@@ -154,7 +154,7 @@ impl Reconciler<'_> {
     }
 
     fn of_cluster(&self, means: &Means<'_>, seen: Option<&Seen>, wanted: &[Wanted], found: &mut Vec<Finding>) {
-        let is_needed = wanted.iter().any(|app| app.observe == Observe::Kubernetes);
+        let is_needed = wanted.iter().any(|app| !matches!(app.observe, Observe::Timed { .. }));
         let mut read = settings::FromCluster::default();
         let reader = match &means.cluster {
             Ok(reader) => {

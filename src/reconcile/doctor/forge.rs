@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::finding::{Area::Repository, Finding};
+use super::finding::{Area::Repository, Finding, Level};
 use crate::forge::{Answer, Kind, Told};
 
 /// A clock that is further off than this makes times in commits and pauses wrong (seconds).
 const SKEW: i64 = 30;
 
-/// Judges what was told. `is_there`: the live branch exists. `may_push`: the Git server lets us push somewhere.
-pub fn judge(told: &Result<Told, String>, branch: &str, is_there: bool, may_push: bool) -> Vec<Finding> {
+/// Judges what was told. `is_there`: the live branch exists. `push`: what the Git server said of pushing.
+pub fn judge(told: &Result<Told, String>, branch: &str, is_there: bool, push: Level) -> Vec<Finding> {
     let mut found = Vec::new();
     let subject = format!("branch {branch}");
     let told = match told {
@@ -31,11 +31,24 @@ pub fn judge(told: &Result<Told, String>, branch: &str, is_there: bool, may_push
         return found;
     };
     if told.user == Answer::Status(401) {
-        found.push(
-            Finding::error("token", Repository, format!("the token at {kind}"), "it is not accepted (401)")
-                .so("nothing can be pushed with it")
-                .mend("make a new token, and give it as `WINDLASS_TOKEN`"),
-        );
+        // Passwords, and tokens of a deployment or a job, are good for Git alone.
+        match push {
+            Level::Ok => found.push(Finding::unknown(
+                "protected",
+                Repository,
+                subject,
+                format!(
+                    "whether rules protect it is not known: {kind}'s API does not take these credentials (401), though Git does"
+                ),
+            )),
+            // That was told already.
+            Level::Error => {}
+            Level::Warning | Level::Unknown => found.push(
+                Finding::error("token", Repository, format!("the token at {kind}"), "it is not accepted (401)")
+                    .so("nothing can be pushed with it")
+                    .mend("make a new token, and give it as `WINDLASS_TOKEN`"),
+            ),
+        }
         return found;
     }
     found.extend(scopes(told, kind));
@@ -52,7 +65,7 @@ pub fn judge(told: &Result<Told, String>, branch: &str, is_there: bool, may_push
         );
         return found;
     }
-    if may_write(kind, repository) == Some(false) && may_push {
+    if may_write(kind, repository) == Some(false) && push != Level::Error {
         let who = login(told).map(|login| format!("`{login}`")).unwrap_or_else(|| "this account".to_owned());
         found.push(
             Finding::error(
