@@ -370,4 +370,7 @@ fn only_the_named_app_is_judged() {
     let json = desk.windlass(&["doctor", "web", "--output", "json"]).exits(0).json();
     let text = json.to_string();
     assert!(text.contains("app apps/web") && !text.contains("app apps/api"), "{json:#}");
+    desk.windlass(&["doctor", "wbe"])
+        .exits(1)
+        .tells(&["✗ app wbe: there is no app of that name", "apps/api, apps/third, apps/web"]);
 }

@@ -92,6 +92,9 @@ impl Reconciler<'_> {
                 Err(trouble) => found.push(repository::broken(&app.id.to_string(), &directory(app), &trouble)),
             }
         }
+        if !apps.is_empty() && !apps.iter().any(|app| self.is_chosen(&app.id)) {
+            found.push(repository::not_there(&self.only, apps.iter().map(|app| app.id.to_string()).collect()));
+        }
         if !wanted.is_empty() || apps.is_empty() {
             found.push(repository::count(wanted.len()));
         }

@@ -78,6 +78,12 @@ pub fn count(apps: usize) -> Finding {
     )
 }
 
+/// None of the apps is the one that was asked about.
+pub fn not_there(asked: &[String], known: Vec<String>) -> Finding {
+    Finding::error("no-apps", Area::Repository, format!("app {}", asked.join(", ")), "there is no app of that name")
+        .mend(format!("name one of these: {}", known.join(", ")))
+}
+
 /// Credentials that stand in the repository's address.
 pub fn credentials_in_address() -> Finding {
     Finding::warning("credentials-in-url", Area::Repository, "the repository's address", "it holds credentials")
