@@ -1,10 +1,15 @@
 //! The store against Git's own server, and against folders.
 
+mod cuts;
 mod faults;
+pub(crate) mod https;
 mod may;
 mod messages;
 mod network;
-mod server;
+pub(crate) mod relay;
+pub(crate) mod server;
+mod ssh;
+pub(crate) mod sshd;
 mod steps;
 mod trees;
 

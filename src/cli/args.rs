@@ -20,8 +20,16 @@ rejected; 4 still holding at the time limit; 5 cannot reach the repository, clus
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Global {
+    // An address may hold credentials: help never shows what the environment says.
     /// The repository: an https, ssh or file URL, or a folder [default: the repository around the current folder]
-    #[arg(long, global = true, value_name = "URL-OR-FOLDER", env = "WINDLASS_REPO", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL-OR-FOLDER",
+        env = "WINDLASS_REPO",
+        hide_env_values = true,
+        help_heading = "Global options"
+    )]
     pub repo: Option<String>,
     /// The live branch [default: `liveBranch` of .windlass.yaml, else `deploy`]
     #[arg(long, global = true, value_name = "NAME", env = "WINDLASS_BRANCH", help_heading = "Global options")]

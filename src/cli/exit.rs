@@ -1,5 +1,6 @@
 //! Exit codes and errors at the door.
 
+use crate::git::GitError;
 use crate::reconcile::Trouble;
 
 /// What a verb ended with.
@@ -41,6 +42,9 @@ impl From<Trouble> for Failure {
         let (exit, code) = match &trouble {
             Trouble::Refused { code, .. } => (Exit::Findings, *code),
             Trouble::Defect(_) => (Exit::Defect, "defect"),
+            Trouble::Git(GitError::Mirror { .. }) => (Exit::Findings, "io"),
+            Trouble::Git(GitError::Content { .. }) => (Exit::Findings, "invalid"),
+            trouble if trouble.is_final() => (Exit::Unreachable, "refused"),
             trouble if trouble.is_unreachable() => (Exit::Unreachable, "unreachable"),
             _ => (Exit::Findings, "invalid"),
         };

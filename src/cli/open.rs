@@ -107,13 +107,25 @@ pub(super) fn options(global: &Global, address: String) -> Options {
     options.source.clone_from(&global.source_branch);
     options.cache.clone_from(&global.cache);
     options.credentials = credentials();
+    // As curl and git do; HTTP_PROXY in capitals is left out, since a web server sets it from a header (CVE-2016-5385).
+    let proxies: &[&str] = if address_is_plain_http(&options) {
+        &["http_proxy", "ALL_PROXY", "all_proxy"]
+    } else {
+        &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+    };
     options.network = Network {
-        proxy: variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]).map(GitSecret::new),
+        proxy: variable(proxies).map(GitSecret::new),
         no_proxy: variable(&["NO_PROXY", "no_proxy"]),
         certificate_authorities: variable(&["WINDLASS_CA_FILE", "SSL_CERT_FILE"]).map(PathBuf::from),
         ..Network::default()
     };
+    options.ssh.key = variable(&["WINDLASS_SSH_KEY"]).map(PathBuf::from);
+    options.ssh.known_hosts = variable(&["WINDLASS_SSH_KNOWN_HOSTS"]).map(PathBuf::from);
     options
+}
+
+fn address_is_plain_http(options: &Options) -> bool {
+    options.address.reveal().get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"))
 }
 
 /// Secrets come from the environment only: a command line is everybody's to read.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::args::RunArgs;
 use super::exit::{Exit, Failure};
 use super::status::{self, hold_line};
-use super::terminal::{DIM, GREEN, RED, Terminal, YELLOW, styled};
+use super::terminal::{CYAN, DIM, GREEN, RED, Terminal, YELLOW, styled};
 use crate::engine::Reason;
 use crate::reconcile::{AppReport, Pass, Reconciler, Trouble};
 
@@ -82,15 +82,20 @@ fn watch(
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     let mut started: BTreeMap<String, u64> = BTreeMap::new();
     let mut failures = 0u32;
+    let mut once = false;
     loop {
         let pass = match reconciler.pass() {
             Ok(pass) => {
-                failures = 0;
+                (failures, once) = (0, true);
                 pass
             }
-            Err(trouble) if args.watch && trouble.is_unreachable() => {
+            // Who is refused from the start has a wrong address or wrong credentials; later it may be a matter of time.
+            Err(trouble) if args.watch && trouble.is_unreachable() && (once || !trouble.is_final()) => {
                 failures += 1;
                 terminal.note(format!("{} {trouble}; trying again", styled(YELLOW, "waiting:")));
+                if let Some(hint) = trouble.hint().filter(|_| failures == 1) {
+                    terminal.note(format!("{} {hint}", styled(CYAN, "hint:")));
+                }
                 sleep(stop, args.interval.min(1 << failures.min(6)));
                 if stop.load(Ordering::Relaxed) {
                     return Ok(Exit::Done);

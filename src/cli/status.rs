@@ -54,6 +54,8 @@ fn details(app: &AppReport, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(error) = &app.error {
         lines.extend(error.lines().map(|line| styled(RED, line)));
+        let hint = app.trouble.as_ref().and_then(crate::reconcile::Trouble::hint);
+        lines.extend(hint.map(|hint| format!("{} {hint}", styled(CYAN, "hint:"))));
     }
     if let Some(hold) = &app.hold {
         lines.push(hold_line(hold, now));

@@ -1,45 +1,11 @@
 //! Requests to a http(s) remote: authentication, redirects, limits, and what each answer means.
 
 use super::GitError;
-use super::secret::{Credentials, Scrub, Secret};
+use super::network::{self, Network};
+use super::secret::{Credentials, Scrub};
 use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 use ureq::http::{HeaderValue, Response};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body, Proxy};
-
-/// The way to the remote. Everything here comes from settings; the environment is not read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    /// `http://[user:password@]host:port`. A secret, since it may hold a password.
-    pub proxy: Option<Secret>,
-    /// Hosts that are reached without the proxy, comma separated, as in `NO_PROXY`.
-    pub no_proxy: Option<String>,
-    /// A PEM file of certificate authorities. These are then believed instead of the system's.
-    pub certificate_authorities: Option<std::path::PathBuf>,
-    /// The longest silence of the remote, and the longest it may think about an answer (hooks run in that time). One whole
-    /// answer may take thirty times as long.
-    pub timeout: Duration,
-    /// The largest answer (bytes).
-    pub largest_answer: u64,
-    /// Allows credentials over plain http to another machine.
-    pub credentials_in_the_clear: bool,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self {
-            proxy: None,
-            no_proxy: None,
-            certificate_authorities: None,
-            timeout: Duration::from_secs(120),
-            largest_answer: 4 << 30,
-            credentials_in_the_clear: false,
-        }
-    }
-}
+use ureq::{Agent, Body};
 
 pub(super) struct Http {
     agent: Agent,
@@ -63,53 +29,7 @@ impl Http {
         mut scrub: Scrub,
     ) -> Result<Self, GitError> {
         let refused = |cause: String, hint: &str| GitError::Refused { address: address.into(), cause, hint: Some(hint.into()) };
-        let roots = match &network.certificate_authorities {
-            None => RootCerts::PlatformVerifier,
-            Some(path) => authorities(path).map_err(|cause| {
-                refused(format!("{}: {cause}", path.display()), "the file of certificate authorities holds PEM certificates")
-            })?,
-        };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).root_certs(roots).build();
-        let proxy = match &network.proxy {
-            None => None,
-            Some(proxy) => {
-                scrub.hide(proxy);
-                let wrong = || refused("the proxy's address cannot be used".into(), "give it as http://host:port");
-                let parsed = Proxy::new(proxy.reveal()).map_err(|_| wrong())?;
-                let mut builder = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
-                if let Some(user) = parsed.username() {
-                    builder = builder.username(user);
-                }
-                if let Some(password) = parsed.password() {
-                    scrub.hide(&Secret::new(password));
-                    builder = builder.password(password);
-                }
-                for host in network.no_proxy.iter().flat_map(|hosts| hosts.split(',')).map(str::trim) {
-                    if !host.is_empty() {
-                        builder = builder.no_proxy(host);
-                    }
-                }
-                Some(builder.build().map_err(|_| wrong())?)
-            }
-        };
-        let agent = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(proxy)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("git/2 windlass/", env!("CARGO_PKG_VERSION")))
-            // Packs are compressed already, and nothing then unfolds to more than was sent.
-            .accept_encoding("identity")
-            .timeout_connect(Some(network.timeout.min(Duration::from_secs(15))))
-            .timeout_recv_response(Some(network.timeout))
-            // Many small pieces are no way around the limit on silence.
-            .timeout_recv_body(Some(network.timeout * 30))
-            .timeout_per_read(Some(network.timeout))
-            .timeout_per_write(Some(network.timeout))
-            .build()
-            .new_agent();
+        let agent = network::agent(address, network, &mut scrub)?;
         let authorization = match credentials {
             None => None,
             Some(credentials) => {
@@ -150,7 +70,11 @@ impl Http {
             let expected = format!("application/x-{service}-advertisement");
             return self.body(response, &expected);
         }
-        Err(self.unreachable("too many redirects"))
+        Err(GitError::Refused {
+            address: self.address.clone(),
+            cause: "too many redirects".into(),
+            hint: Some("give the address that the server redirects to".into()),
+        })
     }
 
     pub(super) fn post(&self, service: &str, version2: bool, body: &[u8]) -> Result<Box<dyn Read>, GitError> {
@@ -215,11 +139,15 @@ impl Http {
         Err(match status {
             200 => refused(
                 "the answer is not Git's smart http protocol".into(),
-                "check the address: it is the one that `git clone` takes",
+                "check the address: it is the one that `git clone` takes; a page to log in at is no repository",
             ),
+            401 if self.authorization.is_none() => {
+                refused("the server asks for credentials (401)".into(), "give a token in the environment variable WINDLASS_TOKEN")
+            }
             401 => refused(
                 "the server does not take these credentials (401)".into(),
-                "check the token or password, and whether it has expired",
+                "check the token (WINDLASS_TOKEN), whether it has expired, and the user's name where the server asks for one \
+                 (WINDLASS_USERNAME)",
             ),
             403 => refused(
                 "the server forbids this (403)".into(),
@@ -227,14 +155,22 @@ impl Http {
             ),
             404 | 410 => refused(
                 format!("there is no such repository ({status})"),
-                "check the address; forges also say so when the token may not see the repository",
+                if self.authorization.is_none() {
+                    "check the address; forges also say so of a private repository: give a token (WINDLASS_TOKEN)"
+                } else {
+                    "check the address; forges also say so when the token may not see the repository"
+                },
             ),
             408 | 425 | 429 | 500..=599 => self.unreachable(&format!("the server answered {status}{text}")),
             300..=399 => refused(
                 format!("the server redirects in the middle of a request ({status})"),
                 "give the address that it redirects to",
             ),
-            413 => refused("the push is too large for the server (413)".into(), "raise the server's limit for request bodies"),
+            407 => refused("the proxy asks for credentials (407)".into(), PROXY_CREDENTIALS),
+            413 => refused(
+                "the push is too large for the server (413)".into(),
+                "raise the limit for request bodies of the server, or of the proxy before it; look at the repository's quota",
+            ),
             _ => refused(format!("the server answered {status}"), "check the address"),
         })
     }
@@ -248,20 +184,48 @@ impl Http {
         GitError::Refused { address: self.address.clone(), cause: self.scrub.text(cause), hint: None }
     }
 
+    /// What a request that got no answer met. No text of the library that could repeat what was sent is shown.
     fn broken(&self, error: &ureq::Error) -> GitError {
+        use ureq::Error;
+        let refused = |cause: String, hint: &str| GitError::Refused {
+            address: self.address.clone(),
+            cause: self.scrub.text(&cause),
+            hint: Some(hint.into()),
+        };
         let tls = match error {
-            ureq::Error::Rustls(error) => Some(error),
-            ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
+            Error::Rustls(error) => Some(error),
+            Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
             _ => None,
         };
-        match tls {
-            Some(rustls::Error::InvalidCertificate(cause)) => GitError::Refused {
-                address: self.address.clone(),
-                cause: self.scrub.text(&format!("the server's certificate is not believed: {cause}")),
-                hint: Some("name the file of its certificate authority, if you trust it".into()),
-            },
+        match (tls, error) {
+            (Some(rustls::Error::InvalidCertificate(cause)), _) => refused(
+                format!("the server's certificate is not believed: {}", certificate(cause)),
+                "name the file of its certificate authority, if you trust it (WINDLASS_CA_FILE)",
+            ),
+            (_, Error::HostNotFound) => self.unreachable("the host's name is not known here"),
+            (_, Error::ConnectProxyFailed(cause)) if cause.contains("407") => {
+                refused("the proxy asks for other credentials (407)".into(), PROXY_CREDENTIALS)
+            }
+            (_, Error::ConnectProxyFailed(cause)) => self.unreachable(&format!("the proxy does not let us through: {cause}")),
+            (_, Error::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                self.unreachable("nothing listens there (connection refused)")
+            }
             _ => self.unreachable(&error.to_string()),
         }
+    }
+}
+
+const PROXY_CREDENTIALS: &str = "give them as http://user:password@host:port in HTTPS_PROXY, % escapes for special characters";
+
+/// A certificate's fault in words, where it is one that people meet.
+fn certificate(error: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Fault;
+    match error {
+        Fault::UnknownIssuer => "nobody who is believed here has signed it (unknown issuer)".into(),
+        Fault::Expired | Fault::ExpiredContext { .. } => "it has expired, or this machine's clock is wrong".into(),
+        Fault::NotValidYet | Fault::NotValidYetContext { .. } => "it is not valid yet, or this machine's clock is wrong".into(),
+        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => "it is for another host name".into(),
+        other => other.to_string(),
     }
 }
 
@@ -284,18 +248,4 @@ fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |position| position + 3);
     let end = url.get(start..).and_then(|rest| rest.find('/')).map_or(url.len(), |position| start + position);
     url.get(..end).unwrap_or(url)
-}
-
-fn authorities(path: &Path) -> Result<RootCerts, String> {
-    let pem = std::fs::read(path).map_err(|error| error.to_string())?;
-    let mut certificates = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| error.to_string())? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() {
-        return Err("no certificate in it".into());
-    }
-    Ok(RootCerts::new_with_certs(&certificates))
 }

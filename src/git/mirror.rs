@@ -93,6 +93,18 @@ impl Mirror {
         count("objects/pack") / 2 > MOST_PACKS || count("objects/17") * 256 > MOST_LOOSE
     }
 
+    /// Removes what fetches that were killed have left: half a pack each. The caller holds the lock.
+    pub(super) fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(self.repo.path().join("objects/pack")) else { return };
+        for entry in entries.flatten() {
+            // git's and libgit2's names; a pack is called `pack-<id>.pack`.
+            let is_half = entry.file_name().to_str().is_some_and(|name| name.starts_with("tmp_") || name.starts_with("pack_"));
+            if is_half {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     pub(super) fn reference(&self, name: &str) -> Result<Option<Oid>, GitError> {
         match self.repo.refname_to_id(name) {
             Ok(id) => Ok(Some(id)),

@@ -6,6 +6,7 @@ mod folder;
 mod history;
 mod http;
 mod mirror;
+mod network;
 mod objects;
 mod options;
 mod packet;
@@ -13,17 +14,18 @@ mod path;
 mod program;
 mod secret;
 mod smart;
+mod ssh;
 mod store;
 pub mod trailers;
 mod tree_read;
 mod tree_write;
 mod wire;
 
-pub use http::Network;
+pub use network::Network;
 pub use options::Options;
 pub use path::RepoPath;
-pub use program::Ssh;
 pub use secret::{Credentials, Secret};
+pub use ssh::Ssh;
 pub use store::Store;
 
 use std::collections::BTreeMap;
@@ -166,4 +168,35 @@ pub enum GitError {
     /// The mirror on this machine is broken or cannot be written.
     #[error("the mirror at {path}: {cause}")]
     Mirror { path: String, cause: String },
+}
+
+impl GitError {
+    /// A way out, where there is one to tell.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused { hint, .. } => hint.clone(),
+            Self::Unreachable { cause, .. } => Some(unreachable_hint(cause).into()),
+            Self::Mirror { .. } => Some(
+                "it is only a copy of the remote and can be removed at any time; make room, or keep it elsewhere (`--cache FOLDER`)"
+                    .into(),
+            ),
+            Self::Content { .. } => None,
+        }
+    }
+}
+
+/// Nothing was lost in any of these cases; what can be looked at differs.
+fn unreachable_hint(cause: &str) -> &'static str {
+    if cause.contains("name is not known") || cause.contains("Could not resolve hostname") {
+        "check the name in the address; where only a proxy knows it, name the proxy (HTTPS_PROXY)"
+    } else if cause.contains("refused)") || cause.contains("Connection refused") {
+        "check host and port, and whether the server runs"
+    } else if cause.contains("the proxy") {
+        "check the proxy (HTTPS_PROXY) and its rules; hosts in NO_PROXY are reached without it"
+    } else if cause.contains("lock") {
+        "another push may be at work: the next try goes on from here; a lock that stays was left by a crash on the server, for its \
+         operator to remove"
+    } else {
+        "nothing is lost: the next run goes on from here, and `run --watch` tries again by itself"
+    }
 }

@@ -1,10 +1,10 @@
 //! What it takes to open a store.
 
 use super::GitError;
-use super::http::Network;
+use super::network::Network;
 use super::path::shown;
-use super::program::Ssh;
 use super::secret::{Credentials, Secret};
+use super::ssh::Ssh;
 use std::path::PathBuf;
 
 /// Which repository, and how it is reached.

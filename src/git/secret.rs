@@ -86,7 +86,7 @@ impl Scrub {
             if !shown.is_empty() {
                 shown.push_str("; ");
             }
-            shown.extend(line.chars().map(|character| if character.is_control() { ' ' } else { character }));
+            shown.extend(line.chars().map(|character| if is_misleading(character) { ' ' } else { character }));
             if shown.len() > SHOWN {
                 shown.truncate(shown.floor_char_boundary(SHOWN));
                 shown.push('…');
@@ -97,8 +97,14 @@ impl Scrub {
     }
 }
 
+/// Control characters, and those that reverse or hide what stands around them.
+fn is_misleading(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// RFC 4648, section 4, with padding.
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
@@ -136,6 +142,8 @@ mod tests {
         scrub.hide_credentials(&credentials);
         let text = format!("no \u{1b}[31mhunter2\r\n{} here", credentials.header());
         assert_eq!(scrub.text(&text), "no  [31m***; Basic *** here");
+        assert_eq!(scrub.text("a\u{202e}b\u{200b}c"), "a b c");
+        assert!(scrub.text(&"ä".repeat(5_000)).len() < 2_010);
         assert_eq!(format!("{credentials:?}"), "Token(***)");
     }
 }

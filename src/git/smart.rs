@@ -7,7 +7,7 @@ use super::http::Http;
 use super::packet::{self, DELIMITER, FLUSH, Packet};
 use super::wire::{Advertised, Fetch, Update, Wire, declined};
 use super::{GitError, Oid};
-use git2::Repository;
+use git2::{ErrorClass, Repository};
 use std::io::{Read, Write};
 
 pub(super) struct Smart {
@@ -114,9 +114,16 @@ impl Smart {
 
     /// Reads the pack that ends an answer into the mirror.
     fn pack(&self, mirror: &Repository, stream: &mut dyn Read, first: Option<Packet>) -> Result<(), GitError> {
-        let unusable = |cause: String| self.http.unreachable(&format!("the pack cannot be read: {cause}"));
-        let odb = mirror.odb().map_err(|error| unusable(error.message().into()))?;
-        let mut writer = odb.packwriter().map_err(|error| unusable(error.message().into()))?;
+        let local = |error: &git2::Error| GitError::Mirror {
+            path: mirror.path().display().to_string(),
+            cause: format!("what was fetched cannot be kept: {}", error.message()),
+        };
+        let unusable = |error: &git2::Error| match error.class() {
+            ErrorClass::Os | ErrorClass::Filesystem => local(error),
+            _ => self.http.unreachable(&format!("the pack cannot be read: {}", error.message())),
+        };
+        let odb = mirror.odb().map_err(|error| local(&error))?;
+        let mut writer = odb.packwriter().map_err(|error| local(&error))?;
         let mut next = first;
         loop {
             let packet = match next.take() {
@@ -125,12 +132,13 @@ impl Smart {
             };
             let Packet::Data(bytes) = packet else { break };
             match bytes.split_first() {
-                Some((1, data)) => writer.write_all(data).map_err(|error| unusable(error.to_string()))?,
+                // The cause is not in the error that is given back.
+                Some((1, data)) => writer.write_all(data).map_err(|_| unusable(&git2::Error::last_error(-1)))?,
                 Some((2, _)) | None => {}
                 Some((_, text)) => return Err(self.http.unreachable(&String::from_utf8_lossy(text))),
             }
         }
-        writer.commit().map_err(|error| unusable(error.message().into()))?;
+        writer.commit().map_err(|error| unusable(&error))?;
         Ok(())
     }
 
@@ -306,7 +314,12 @@ impl Smart {
                 return Ok(());
             }
             if let Some(reason) = line.strip_prefix("ng ").and_then(|rest| rest.strip_prefix(name)) {
-                return Err(declined(&self.http.address, &self.http.scrub.text(reason), &text));
+                // "unpacker error" says nothing; the line before it says why.
+                let reason = match unpacked.filter(|result: &String| result != "ok") {
+                    Some(result) => format!("{}: {result}", reason.trim()),
+                    None => reason.to_owned(),
+                };
+                return Err(declined(&self.http.address, &self.http.scrub.text(&reason), &text));
             }
             if let Some(result) = line.strip_prefix("unpack ") {
                 unpacked = Some(result.to_owned());

@@ -6,9 +6,10 @@ use super::history::{is_ancestor, known};
 use super::http::Http;
 use super::mirror::Mirror;
 use super::options::{Options, branch, is_branch};
-use super::program::{Program, Secure};
+use super::program::Program;
 use super::secret::Scrub;
 use super::smart::Smart;
+use super::ssh::Secure;
 use super::wire::{Fetch, Update, Wire};
 use super::{Change, CommitInfo, Entry, GitError, Heads, NewCommit, Oid, Person, Push, Repo, tree_read, tree_write};
 use git2::{Commit, ObjectType, Signature, Time};
@@ -49,7 +50,7 @@ impl Store {
             return Err(GitError::Refused {
                 address: shown,
                 cause: "credentials are not sent over plain http".into(),
-                hint: Some("use https, or allow it in the settings for a network that you trust".into()),
+                hint: Some("use https; only this machine itself may be spoken to in the clear".into()),
             });
         }
         let mut scrub = Scrub::default();
@@ -61,7 +62,10 @@ impl Store {
         let program = Program { git: options.git, ssh: options.ssh, timeout: options.network.timeout, scrub: scrub.clone() };
         let wire: Box<dyn Wire> = match &address {
             Address::Http(url) => Box::new(Smart::new(Http::new(url, credentials.as_ref(), &options.network, scrub)?)),
-            Address::Ssh(url) => Box::new(Secure { program, address: url.clone() }),
+            Address::Ssh(url) => {
+                program.ssh.check(url)?;
+                Box::new(Secure { program, address: url.clone() })
+            }
             Address::Folder(path) => Box::new(Folder::new(path.clone(), program)),
         };
         let mirror = Mirror::open(options.cache.as_deref(), &address)?;
@@ -152,6 +156,7 @@ impl Store {
         // Later fetches of the live branch bring all that came since, so that ancestors can be told.
         let depth = depth.or(before.is_none().then_some(LIVE_DEPTH));
         let request = Fetch { name, tip, known: &known, depth };
+        self.mirror.sweep();
         let tip = self.wire.fetch(self.mirror.repo(), &request)?;
         if !self.mirror.holds(tip) {
             return Err(self.mirror.broken(&format!("the commit {tip} was fetched and is not there")));

@@ -51,21 +51,28 @@ pub(super) trait Wire: Send {
     fn push(&mut self, mirror: &Repository, update: &Update<'_>) -> Result<(), GitError>;
 }
 
-/// What a remote's refusal of an update means. Whether the branch has moved is never read from this text.
+/// What a remote's refusal of an update means: `reason` is its own word for it, `text` what it and its hooks have said
+/// beside that. Whether the branch has moved is never read from this.
 pub(super) fn declined(address: &str, reason: &str, text: &str) -> GitError {
+    let reason = reason.trim();
     let cause = match text {
         "" => format!("the push was refused: {reason}"),
         text => format!("the push was refused: {reason}: {text}"),
     };
-    let lower = cause.to_lowercase();
-    if lower.contains("lock") && !lower.contains("block") || lower.contains("failed to update ref") {
+    let (reason, all) = (reason.to_lowercase(), cause.to_lowercase());
+    // A hook may say anything, also "locked": only the server's own word tells that its reference is.
+    if !reason.contains("hook") && (reason.contains("lock") || reason.contains("failed to update ref")) {
         // Another push holds the branch's lock, or one was left behind by a crash on the server.
         return GitError::Unreachable { address: address.into(), cause };
     }
-    let hint = if lower.contains("hook") {
-        "a hook on the server decides who may push what: let the user that Windlass pushes as pass, or deliver by pull request"
-    } else if lower.contains("protected") {
-        "the branch is protected: allow the user that Windlass pushes as, or deliver by pull request"
+    let hint = if all.contains("protected") {
+        "the branch is protected: let the user that Windlass pushes as push to it"
+    } else if all.contains("hook") {
+        "a hook on the server decides who may push what: let the user that Windlass pushes as pass"
+    } else if all.contains("no space left") || all.contains("quota") {
+        "the server has no room for the push: make some there; the next run makes the same commit"
+    } else if all.contains("unpack") {
+        "the server could not keep what was pushed: look at its disk and its log"
     } else {
         "look at the server's rules for this branch and at the rights of the user that Windlass pushes as"
     };

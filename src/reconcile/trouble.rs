@@ -39,15 +39,20 @@ impl Trouble {
     /// A way out, where there is one to tell.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Git(GitError::Refused { hint, .. })
-            | Self::Source(SourceError::Renderer { hint, .. })
-            | Self::Observe(ObserveError::Refused { hint, .. }) => hint.clone(),
+            Self::Git(error) => error.hint(),
+            Self::Source(SourceError::Renderer { hint, .. }) | Self::Observe(ObserveError::Refused { hint, .. }) => hint.clone(),
+            Self::Busy(_) => Some("somebody else writes to this branch very often; nothing is lost, run it again".to_owned()),
             _ => None,
         }
     }
 
-    /// Whether something outside could not be reached.
+    /// Whether something outside did not do its part. It may the next time.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Git(_) | Self::Observe(_) | Self::Metrics(_) | Self::Busy(_))
+    }
+
+    /// Whether the remote has said no: trying again helps only after somebody has changed something.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Git(GitError::Refused { .. }))
     }
 }
