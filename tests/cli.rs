@@ -4,6 +4,7 @@ mod action;
 pub(crate) mod desk;
 mod doctor;
 mod documents;
+mod errors;
 mod output;
 mod people;
 mod race;

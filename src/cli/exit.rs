@@ -37,6 +37,22 @@ impl Failure {
     }
 }
 
+/// The way out of a refusal whose text does not hold it. Codes: docs/reference/codes.md.
+fn way_out(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "approved-already" => "each person counts once; `windlass status` shows what is still waited for",
+        "no-release" => "a release begins when the source changes; `windlass status` shows where the app stands",
+        "not-paused" => "`windlass status` shows what it waits for",
+        "paused-already" => "`windlass resume` goes on, `windlass rollback` goes back",
+        "busy" => "`windlass status` shows where it is; `windlass rollback` ends it",
+        "rolling-back" => "`windlass run` carries it out; `windlass rollback --now` does the rest in one commit",
+        "there-already" => "`windlass approve` ends its pause; `windlass goto` takes another step",
+        "nothing-rejected" => "a new candidate comes from a change of the source",
+        "nothing-to-adopt" => "a change of the source is released by `windlass run`",
+        _ => return None,
+    })
+}
+
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         let (exit, code) = match &trouble {
@@ -48,7 +64,12 @@ impl From<Trouble> for Failure {
             trouble if trouble.is_unreachable() => (Exit::Unreachable, "unreachable"),
             _ => (Exit::Findings, "invalid"),
         };
-        let mut hints: Vec<String> = trouble.hint().into_iter().collect();
+        let refused = match &trouble {
+            // A text with more than the bare reason tells the way out itself.
+            Trouble::Refused { code, text } if !text.contains(['`', ':']) => way_out(code).map(str::to_owned),
+            _ => None,
+        };
+        let mut hints: Vec<String> = trouble.hint().into_iter().chain(refused).collect();
         if exit == Exit::Defect {
             hints.push("this is a defect of Windlass; please report it with the output of `-vv`".to_owned());
         }

@@ -66,7 +66,9 @@ fn details(app: &AppReport, now: Timestamp) -> Vec<String> {
     }
     if let Some(outcome) = app.outcome.as_ref().filter(|_| app.phase == "Healthy") {
         let (style, word) = if outcome.completed { (GREEN, "completed") } else { (YELLOW, "rolled back") };
-        lines.push(styled(style, format!("release #{} {word} at {}: {}", outcome.release, moment(outcome.at), outcome.why)));
+        // What was adopted before the first release belongs to none.
+        let what = if outcome.release == 0 { String::new() } else { format!("release #{} {word} ", outcome.release) };
+        lines.push(styled(style, format!("{what}at {}: {}", moment(outcome.at), outcome.why)));
     }
     if !app.observed && app.release > 0 && app.phase != "Healthy" {
         lines.push(styled(DIM, "not observed: commits count as applied after a fixed time"));

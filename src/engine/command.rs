@@ -77,18 +77,18 @@ pub fn command(input: &Input<'_>, command: &Command, by: &str) -> Result<Move, R
     match (&input.history, command) {
         (History::Foreign { commit, .. }, Command::Adopt(_)) => {
             if state.phase.is_busy() {
-                return no("busy", format!("a release is on its way: roll it back first, or revert {commit}"));
+                let text =
+                    format!("a release is on its way, and a change in it cannot be adopted: `git revert {}`", short(commit));
+                return no("busy", text);
             }
         }
         (History::Foreign { commit, by }, _) => {
-            return no(
-                "foreign-change",
-                format!("{by} changed the live path in {commit}: `git revert` it, or `windlass adopt` takes it"),
-            );
+            let take = if state.phase.is_busy() { "" } else { ", or `windlass adopt` takes it" };
+            return no("foreign-change", format!("{by} changed the live path in {0}: `git revert {0}`{take}", short(commit)));
         }
         (History::Rewritten, Command::Resume) => return accept_history(input, state, by),
         (History::Rewritten, _) => {
-            return no("history-rewritten", "the live branch was rewritten: `windlass resume` accepts that");
+            return no("history-rewritten", "the live branch was rewritten: `windlass resume --rewritten` accepts that");
         }
         (History::Ours | History::Reverted { .. }, _) => {}
     }

@@ -16,12 +16,22 @@ pub(super) fn decide(input: &Input<'_>, state: &State) -> Result<Option<Decision
         History::Foreign { commit, by } => hold(
             Reason::ForeignChange,
             format!("{by} changed the live path in commit {}, outside of Windlass", short(commit)),
-            format!("`git revert {}` on the live branch undoes it, `windlass adopt {}` takes it", short(commit), state.rollout),
+            match state.phase.is_busy() {
+                // What is live belongs to no single version now.
+                true => format!("`git revert {}` on the live branch undoes it; in a release it cannot be adopted", short(commit)),
+                false => {
+                    format!(
+                        "`git revert {}` on the live branch undoes it, `windlass adopt {}` takes it",
+                        short(commit),
+                        state.rollout
+                    )
+                }
+            },
         ),
         History::Rewritten => hold(
             Reason::HistoryRewritten,
             "the live branch was rewritten: commits that were on it are gone".to_owned(),
-            format!("look at what was lost, then `windlass resume {}` goes on from here", state.rollout),
+            format!("look at what was lost, then `windlass resume {} --rewritten` goes on from here", state.rollout),
         ),
         History::Reverted { commit, by, newer } => reverted(input, state, commit, by, newer).map(Some),
     }

@@ -184,6 +184,11 @@ impl Http {
         GitError::Refused { address: self.address.clone(), cause: self.scrub.text(cause), hint: None }
     }
 
+    /// Through a proxy it is the proxy that cannot be reached.
+    fn at_the_proxy(&self) -> &'static str {
+        if self.agent.config().proxy().is_some() { "the proxy is not there: " } else { "" }
+    }
+
     /// What a request that got no answer met. No text of the library that could repeat what was sent is shown.
     fn broken(&self, error: &ureq::Error) -> GitError {
         use ureq::Error;
@@ -202,13 +207,17 @@ impl Http {
                 format!("the server's certificate is not believed: {}", certificate(cause)),
                 "name the file of its certificate authority, if you trust it (WINDLASS_CA_FILE)",
             ),
-            (_, Error::HostNotFound) => self.unreachable("the host's name is not known here"),
+            (_, Error::HostNotFound) => self.unreachable(&format!("{}the host's name is not known here", self.at_the_proxy())),
+            // As the standard library words it, whatever the resolver says.
+            (_, Error::Io(error)) if error.to_string().contains("failed to lookup address") => {
+                self.unreachable(&format!("{}the host's name is not known here", self.at_the_proxy()))
+            }
             (_, Error::ConnectProxyFailed(cause)) if cause.contains("407") => {
                 refused("the proxy asks for other credentials (407)".into(), PROXY_CREDENTIALS)
             }
             (_, Error::ConnectProxyFailed(cause)) => self.unreachable(&format!("the proxy does not let us through: {cause}")),
             (_, Error::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                self.unreachable("nothing listens there (connection refused)")
+                self.unreachable(&format!("{}nothing listens there (connection refused)", self.at_the_proxy()))
             }
             _ => self.unreachable(&error.to_string()),
         }

@@ -187,12 +187,12 @@ impl GitError {
 
 /// Nothing was lost in any of these cases; what can be looked at differs.
 fn unreachable_hint(cause: &str) -> &'static str {
-    if cause.contains("name is not known") || cause.contains("Could not resolve hostname") {
-        "check the name in the address; where only a proxy knows it, name the proxy (HTTPS_PROXY)"
-    } else if cause.contains("refused)") || cause.contains("Connection refused") {
-        "check host and port, and whether the server runs"
-    } else if cause.contains("the proxy") {
+    if cause.contains("the proxy") {
         "check the proxy (HTTPS_PROXY) and its rules; hosts in NO_PROXY are reached without it"
+    } else if cause.contains("name is not known") || cause.contains("Could not resolve hostname") {
+        "check the name in the address; where only a proxy knows it, name the proxy (HTTPS_PROXY)"
+    } else if cause.contains("onnection refused") {
+        "check host and port, and whether the server runs"
     } else if cause.contains("lock") {
         "another push may be at work: the next try goes on from here; a lock that stays was left by a crash on the server, for its \
          operator to remove"

@@ -78,3 +78,24 @@ pub(super) fn declined(address: &str, reason: &str, text: &str) -> GitError {
     };
     GitError::Refused { address: address.into(), cause, hint: Some(hint.into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_apart_by_the_servers_own_word() {
+        let is_final = |reason, text| matches!(declined("a", reason, text), GitError::Refused { .. });
+        let hint = |reason, text| declined("a", reason, text).hint().unwrap_or_default();
+        assert!(is_final("pre-receive hook declined", "the branch is locked: failed to update ref"));
+        assert!(!is_final("failed to update ref", "error: cannot lock ref"));
+        assert!(!is_final(" cannot lock ref 'refs/heads/live': is at 1 but expected 2", ""));
+        assert!(hint("protected branch hook declined", "GH006: Protected branch update failed").contains("protected"));
+        assert!(hint("pre-receive hook declined", "not today").contains("a hook"));
+        assert!(
+            hint("unpacker error: index-pack abnormal exit", "fatal: write error: No space left on device").contains("no room")
+        );
+        assert!(hint("unpacker error", "").contains("could not keep"));
+        assert!(hint("deny updating a hidden ref", "").contains("rules"));
+    }
+}

@@ -21,6 +21,9 @@ pub(crate) struct Faults {
     pub(crate) lost_replies: usize,
     /// Carries a push out, and answers 502.
     pub(crate) bad_gateways: usize,
+    /// Answers every push, or everything, with this status and text.
+    pub(crate) refuse_push: Option<(u16, &'static str)>,
+    pub(crate) refuse: Option<(u16, &'static str)>,
     /// Redirects every discovery to this base.
     pub(crate) redirect: Option<String>,
     /// Hides version 2 of the protocol.
@@ -117,6 +120,9 @@ async fn answer(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, hea
         let sent = headers.get("authorization").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let text = format!("wrong credentials: {}", sent.unwrap_or_default());
         return (StatusCode::UNAUTHORIZED, [("content-type", "text/plain")], text).into_response();
+    }
+    if let Some((status, text)) = faults.refuse.or(faults.refuse_push.filter(|_| is_push)) {
+        return (StatusCode::from_u16(status).unwrap(), [("content-type", "text/plain")], text).into_response();
     }
     if error {
         return (StatusCode::INTERNAL_SERVER_ERROR, [("content-type", "text/plain")], "out of order").into_response();
