@@ -55,12 +55,15 @@ fn way_out(code: &str) -> Option<&'static str> {
 
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
+        if trouble.is_final() {
+            let hints = trouble.hint().into_iter().collect();
+            return Self { exit: Exit::Unreachable, text: trouble.to_string(), hints, code: "refused" };
+        }
         let (exit, code) = match &trouble {
             Trouble::Refused { code, .. } => (Exit::Findings, *code),
             Trouble::Defect(_) => (Exit::Defect, "defect"),
             Trouble::Git(GitError::Mirror { .. }) => (Exit::Findings, "io"),
             Trouble::Git(GitError::Content { .. }) => (Exit::Findings, "invalid"),
-            trouble if trouble.is_final() => (Exit::Unreachable, "refused"),
             trouble if trouble.is_unreachable() => (Exit::Unreachable, "unreachable"),
             _ => (Exit::Findings, "invalid"),
         };
