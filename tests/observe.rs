@@ -1,4 +1,10 @@
-//! Observers, against a small API server on loopback.
+//! Observers, against small servers on loopback.
 
+mod argocd;
+mod argocd_server;
+mod flux;
 mod kubernetes;
+mod lineage;
+mod places;
 mod timed;
+mod watch;

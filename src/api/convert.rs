@@ -177,7 +177,15 @@ fn observe(observe: Observe) -> Result<model::Observe, Unusable> {
     match observe {
         Observe::Kubernetes(_) => Ok(model::Observe::Kubernetes),
         Observe::Timed(timed) => Ok(model::Observe::Timed { settle: timed.settle.seconds() }),
-        _ => Err(Unusable("observe")),
+        Observe::ArgoCd(argocd) => Ok(model::Observe::ArgoCd {
+            application: argocd.application,
+            namespace: argocd.namespace.unwrap_or_else(|| "argocd".to_owned()),
+        }),
+        Observe::Flux(flux) => Ok(model::Observe::Flux {
+            kustomization: flux.kustomization,
+            namespace: flux.namespace.unwrap_or_else(|| "flux-system".to_owned()),
+        }),
+        Observe::CommitStatus(_) => Err(Unusable("observe")),
     }
 }
 
@@ -239,5 +247,10 @@ pub(crate) fn config(document: config::Config) -> Result<model::Config, Unusable
     Ok(model::Config {
         sources: document.sources.into_iter().map(source).collect::<Result<_, _>>()?,
         cluster: cluster.unwrap_or_default(),
+        argocd: document.argocd.map(|argocd| model::ArgoCdServer {
+            server: argocd.server.trim_end_matches('/').to_owned(),
+            token_file: argocd.token_file,
+            ca_file: argocd.ca_file,
+        }),
     })
 }

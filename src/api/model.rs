@@ -136,6 +136,26 @@ pub enum Observe {
     Kubernetes,
     /// Looks at nothing: a commit counts as applied after this many seconds.
     Timed { settle: u32 },
+    /// Reads Argo CD's Application and the live workload.
+    #[serde(rename = "argocd")]
+    ArgoCd {
+        /// `None`: named like the Rollout.
+        application: Option<String>,
+        namespace: String,
+    },
+    /// Reads Flux' Kustomization and the live workload.
+    Flux {
+        /// `None`: named like the Rollout.
+        kustomization: Option<String>,
+        namespace: String,
+    },
+}
+
+impl Observe {
+    /// Whether anything that runs is looked at.
+    pub fn is_sight(&self) -> bool {
+        !matches!(self, Self::Timed { .. })
+    }
 }
 
 /// A threshold metric; limits mean what Argo Rollouts' AnalysisTemplate means by them.
@@ -299,6 +319,19 @@ impl Default for Repository {
 pub struct Config {
     pub sources: Vec<MetricSource>,
     pub cluster: Cluster,
+    /// Argo CD's own API, where the observer `argocd` asks that instead of the cluster.
+    pub argocd: Option<ArgoCdServer>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ArgoCdServer {
+    /// What stands before `/api/v1`, without a slash at its end.
+    pub server: String,
+    /// A file with the token, read for each look.
+    pub token_file: Option<String>,
+    /// A file of certificate authorities, believed instead of the system's.
+    pub ca_file: Option<String>,
 }
 
 /// A metric source by the name that Rollouts know it by.

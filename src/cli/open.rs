@@ -11,7 +11,7 @@ use crate::api::{self, Config, Diagnostic, Meaning, MetricProvider};
 use crate::git::Secret as GitSecret;
 use crate::git::{Credentials, Network, Oid, Options, Store};
 use crate::metrics::{Authentication, Prometheus, PrometheusOptions, Secret, Source};
-use crate::observe::KubernetesOptions;
+use crate::observe::{ArgoCdOptions, KubernetesOptions};
 use crate::reconcile::{Overrides, RealWorld, Reconciler, Trouble};
 
 /// The operator's settings: the file that was named, or `windlass.yaml` in the current folder, or none.
@@ -46,6 +46,11 @@ pub(super) fn world(global: &Global) -> Result<RealWorld, Failure> {
         context: config.cluster.context.clone(),
         ..KubernetesOptions::default()
     };
+    let argocd = config.argocd.map(|argocd| ArgoCdOptions {
+        token_file: argocd.token_file.map(PathBuf::from),
+        ca_file: argocd.ca_file.map(PathBuf::from),
+        ..ArgoCdOptions::new(argocd.server)
+    });
     let mut sources: BTreeMap<String, Box<dyn Source>> = BTreeMap::new();
     for source in config.sources {
         let MetricProvider::Prometheus { url, bearer_token_file, headers } = source.provider;
@@ -58,7 +63,7 @@ pub(super) fn world(global: &Global) -> Result<RealWorld, Failure> {
         }
         sources.insert(source.name, Box::new(Prometheus::new(options).map_err(Trouble::from)?));
     }
-    Ok(RealWorld::new(kubernetes, sources, crate::source::Options::default()))
+    Ok(RealWorld::new(kubernetes, sources, crate::source::Options::default()).with_argocd(argocd))
 }
 
 /// The repository that is meant, for looking only: in a clone, the clone itself, so that it works offline.

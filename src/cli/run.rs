@@ -10,10 +10,12 @@ use super::exit::{Exit, Failure};
 use super::status::{self, hold_line};
 use super::terminal::{CYAN, DIM, GREEN, RED, Terminal, YELLOW, styled};
 use crate::engine::Reason;
-use crate::reconcile::{AppReport, Pass, Reconciler, Trouble};
+use crate::reconcile::{AppReport, Pass, Reconciler, Surroundings, Trouble};
 
 /// Seconds between looks while a release is on its way.
 const BUSY: u64 = 1;
+/// Tenths of a second after a pass in which changes of the cluster are gathered.
+const GATHERS: u64 = 2;
 /// A single run ends after this many passes with commits: more is a loop that does not come to rest.
 const PASSES: usize = 200;
 
@@ -78,6 +80,7 @@ fn watch(
     args: &RunArgs,
     stop: &Arc<AtomicBool>,
 ) -> Result<Exit, Failure> {
+    reconciler.around.follow();
     let began = reconciler.around.now();
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     let mut started: BTreeMap<String, u64> = BTreeMap::new();
@@ -96,7 +99,7 @@ fn watch(
                 if let Some(hint) = trouble.hint().filter(|_| failures == 1) {
                     terminal.note(format!("{} {hint}", styled(CYAN, "hint:")));
                 }
-                sleep(stop, args.interval.min(1 << failures.min(6)));
+                sleep(None, stop, args.interval.min(1 << failures.min(6)));
                 if stop.load(Ordering::Relaxed) {
                     return Ok(Exit::Done);
                 }
@@ -141,7 +144,7 @@ fn watch(
             return Ok(Exit::Done);
         }
         if pass.commits.is_empty() {
-            sleep(stop, pause(&pass, args, now));
+            sleep(Some(reconciler.around), stop, pause(&pass, args, now));
         }
     }
 }
@@ -185,11 +188,21 @@ fn pause(pass: &Pass, args: &RunArgs, now: jiff::Timestamp) -> u64 {
     until.map_or(most, |until| until.min(most)).max(1)
 }
 
-fn sleep(stop: &Arc<AtomicBool>, seconds: u64) {
-    for _ in 0..seconds.saturating_mul(10) {
+/// Waits, but not past a request to end, nor past a change of what is kept in view.
+fn sleep(around: Option<&dyn Surroundings>, stop: &Arc<AtomicBool>, seconds: u64) {
+    for tenth in 0..seconds.saturating_mul(10) {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        let tick = Duration::from_millis(100);
+        match around {
+            // Changes come in swarms: the first moments gather them, so that not each of them costs a pass.
+            Some(around) if tenth >= GATHERS => {
+                if around.wait(tick) {
+                    return;
+                }
+            }
+            _ => std::thread::sleep(tick),
+        }
     }
 }

@@ -1,11 +1,20 @@
 //! What the cluster shows of a commit. Observers only ever read.
 
+mod address;
+pub mod argocd;
+pub mod flux;
 pub mod kubernetes;
+mod lineage;
 pub mod timed;
+mod wake;
+mod words;
 
+pub use argocd::{ArgoCdOptions, ArgoCdServer};
 pub use kubernetes::settings::{Action, ClusterReader, Kind};
-pub use kubernetes::{KubernetesObserver, KubernetesOptions};
+pub use kubernetes::{KubernetesObserver, KubernetesOptions, Watching};
+pub use lineage::{Lineage, Live, Place};
 pub use timed::Timed;
+pub use wake::Wake;
 
 /// The annotation by which a live workload tells which commit's content it came from: a Git tree id.
 pub const COMMIT_TREE: &str = "windlass.dev/commit-tree";
@@ -36,6 +45,17 @@ pub struct Sighting {
     pub workload: Option<Workload>,
     /// What is missing, in words, where `applied` is false.
     pub missing: Option<String>,
+}
+
+impl Sighting {
+    /// The same, where an applier has also been asked: what it says is missing comes first. The workload must carry the commit's mark in
+    /// any case, so that an applier's word alone is never enough.
+    #[must_use]
+    pub fn behind(mut self, missing: Option<String>) -> Self {
+        self.missing = missing.or(self.missing);
+        self.applied &= self.missing.is_none();
+        self
+    }
 }
 
 /// A workload's pods, counted by its controllers.

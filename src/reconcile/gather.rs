@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::discover::{self, App, Fresh, Origin};
 use super::layout::{self, AppId};
+use super::lineage::OfMove;
 use super::{Reconciler, Trouble, history, spec};
 use crate::api::{Metric, Observe, Repository, Rollout};
 use crate::engine::{self, Answer, Counts, History, Input, Look, Seen, Sight, Source, State};
 use crate::git::Heads;
 use crate::manifest::{self, ObjectSet};
 use crate::metrics;
-use crate::observe::{ObserveError, Sighting, Target};
+use crate::observe::{Live, ObserveError, Sighting, Target};
 use crate::render::{self, Selector};
 
 /// One app with all that is known of it.
@@ -191,10 +192,10 @@ impl Reconciler<'_> {
             seen: None,
             looks: Vec::new(),
             now,
-            observed: observe == Observe::Kubernetes,
+            observed: observe.is_sight(),
         };
         if engine::wants_sight(&gathered.rollout, gathered.state.as_ref(), gathered.source().as_ref()) {
-            gathered.seen = Some(self.sight(&gathered, &observe));
+            gathered.seen = Some(self.sight(heads, &gathered, &observe));
         }
         let due = engine::due_looks(&gathered.input(now));
         let looks: Vec<Look> = gathered
@@ -217,7 +218,7 @@ impl Reconciler<'_> {
             .unwrap_or_else(|| self.around.default_namespace())
     }
 
-    fn sight(&self, gathered: &Gathered, observe: &Observe) -> Seen {
+    fn sight(&self, heads: &Heads, gathered: &Gathered, observe: &Observe) -> Seen {
         let Some(state) = &gathered.state else { return Seen::Unreachable("nothing was applied yet".to_owned()) };
         let target = Target {
             namespace: self.namespace(gathered),
@@ -228,7 +229,15 @@ impl Reconciler<'_> {
             committed_at: state.moved_at.as_second(),
             now: gathered.now.as_second(),
         };
-        match self.around.observe(observe, &target) {
+        let (repository, branch) = (self.repo.address(), self.repo.live_branch());
+        let live = Live {
+            app: &gathered.rollout.name,
+            repository: &repository,
+            branch: &branch,
+            path: &gathered.id.path,
+            lineage: &OfMove::new(&*self.repo, heads, &gathered.id, state, &self.memory),
+        };
+        match self.around.observe(observe, &target, &live) {
             Ok(sighting) => Seen::Sight(sight(sighting)),
             Err(ObserveError::Refused { cause, hint }) => {
                 Seen::Unreachable([Some(cause), hint].into_iter().flatten().collect::<Vec<_>>().join("; "))

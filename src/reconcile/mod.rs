@@ -9,6 +9,7 @@ pub mod doctor;
 mod gather;
 mod history;
 pub mod layout;
+mod lineage;
 mod publish;
 mod real;
 mod say;
@@ -57,6 +58,8 @@ pub struct Memory {
     has_source: bool,
     /// The repository's settings, by the identity of their file.
     settings: Option<(String, Repository)>,
+    /// The live branch's commits, where an observer names one.
+    chain: std::cell::RefCell<lineage::Chain>,
 }
 
 /// Settings that were given on the command line; they win over `.windlass.yaml`.

@@ -1,7 +1,8 @@
 //! The real world: the clock, clusters, metrics sources.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,13 +10,21 @@ use jiff::Timestamp;
 use super::Surroundings;
 use crate::api::Observe;
 use crate::metrics::{MetricsError, Sample, Source};
-use crate::observe::{KubernetesObserver, KubernetesOptions, ObserveError, Observer, Sighting, Target, Timed};
+use crate::observe::{
+    ArgoCdOptions, ArgoCdServer, KubernetesObserver, KubernetesOptions, Live, ObserveError, Observer, Sighting, Target, Timed,
+    Wake,
+};
 
 /// What the operator has given: clusters and sources by name.
 pub struct RealWorld {
     kubernetes: KubernetesOptions,
     /// Connected at the first look.
     observer: OnceCell<Result<KubernetesObserver, ObserveError>>,
+    /// Argo CD's own API, where the operator names it.
+    argocd: Option<ArgoCdOptions>,
+    server: OnceCell<Result<ArgoCdServer, ObserveError>>,
+    follows: Cell<bool>,
+    wake: Arc<Wake>,
     sources: BTreeMap<String, Box<dyn Source>>,
     render: crate::source::Options,
 }
@@ -26,7 +35,34 @@ impl RealWorld {
         sources: BTreeMap<String, Box<dyn Source>>,
         render: crate::source::Options,
     ) -> Self {
-        Self { kubernetes, observer: OnceCell::new(), sources, render }
+        Self {
+            kubernetes,
+            observer: OnceCell::new(),
+            argocd: None,
+            server: OnceCell::new(),
+            follows: Cell::new(false),
+            wake: Arc::default(),
+            sources,
+            render,
+        }
+    }
+
+    /// The observer `argocd` asks Argo CD's own API and no cluster.
+    #[must_use]
+    pub fn with_argocd(mut self, argocd: Option<ArgoCdOptions>) -> Self {
+        self.argocd = argocd;
+        self
+    }
+
+    fn cluster(&self) -> Result<&KubernetesObserver, ObserveError> {
+        let connect = || {
+            let mut observer = KubernetesObserver::connect(&self.kubernetes)?;
+            if self.follows.get() {
+                observer.follow(self.wake.clone());
+            }
+            Ok(observer)
+        };
+        self.observer.get_or_init(connect).as_ref().map_err(Clone::clone)
     }
 
     /// Where the cluster is.
@@ -48,14 +84,32 @@ impl Surroundings for RealWorld {
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 
-    fn observe(&self, how: &Observe, target: &Target) -> Result<Sighting, ObserveError> {
+    fn observe(&self, how: &Observe, target: &Target, live: &Live<'_>) -> Result<Sighting, ObserveError> {
         match how {
             Observe::Timed { settle } => Timed { settle: *settle }.observe(target),
-            Observe::Kubernetes => match self.observer.get_or_init(|| KubernetesObserver::connect(&self.kubernetes)) {
-                Ok(observer) => observer.observe(target),
-                Err(error) => Err(error.clone()),
-            },
+            Observe::Kubernetes => self.cluster()?.observe(target),
+            Observe::ArgoCd { application, namespace } => {
+                let application = application.as_deref().unwrap_or(live.app);
+                match &self.argocd {
+                    Some(options) => match self.server.get_or_init(|| ArgoCdServer::connect(options)) {
+                        Ok(server) => server.observe(namespace, application, live, target),
+                        Err(error) => Err(error.clone()),
+                    },
+                    None => self.cluster()?.argocd(namespace, application, live, target),
+                }
+            }
+            Observe::Flux { kustomization, namespace } => {
+                self.cluster()?.flux(namespace, kustomization.as_deref().unwrap_or(live.app), live, target)
+            }
         }
+    }
+
+    fn follow(&self) {
+        self.follows.set(true);
+    }
+
+    fn wait(&self, longest: Duration) -> bool {
+        self.wake.wait(longest)
     }
 
     fn query(&self, source: &str, query: &str, now: Timestamp) -> Result<Vec<Sample>, MetricsError> {

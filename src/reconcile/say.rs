@@ -153,7 +153,7 @@ impl Reconciler<'_> {
             objects: &fresh.objects,
         });
         let observe = rollout.observe.clone().unwrap_or_else(|| settings.observe.clone());
-        let observed = observe == crate::api::Observe::Kubernetes;
+        let observed = observe.is_sight();
         let (planned, hold) =
             engine::forecast(&rollout, app.state.as_ref(), (stable.as_ref(), candidate.as_ref()), input.as_ref(), observed, now)?;
         let live = match heads.live {

@@ -11,7 +11,7 @@ use crate::api::Observe;
 use crate::git::{Oid, Repo};
 use crate::manifest::ObjectSet;
 use crate::metrics::{MetricsError, Sample, Source};
-use crate::observe::{ObserveError, Observer as _, Sighting, Target, Timed};
+use crate::observe::{Live, ObserveError, Observer as _, Sighting, Target, Timed, argocd, flux};
 use crate::reconcile::{Surroundings, Trouble, layout};
 use crate::render::REVISION_LABEL;
 
@@ -141,17 +141,25 @@ impl Surroundings for World {
         Timestamp::from_millisecond(EPOCH.saturating_mul(1000).saturating_add(ms)).unwrap_or(Timestamp::MAX)
     }
 
-    fn observe(&self, how: &Observe, target: &Target) -> Result<Sighting, ObserveError> {
-        match how {
-            Observe::Timed { settle } => Timed { settle: *settle }.observe(target),
-            Observe::Kubernetes => {
-                let state = self.lock();
-                if state.cluster_down {
-                    return Err(ObserveError::Unreachable("connection refused".to_owned()));
-                }
-                state.cluster.observe(target)
-            }
+    fn observe(&self, how: &Observe, target: &Target, live: &Live<'_>) -> Result<Sighting, ObserveError> {
+        if let Observe::Timed { settle } = how {
+            return Timed { settle: *settle }.observe(target);
         }
+        let state = self.lock();
+        if state.cluster_down {
+            return Err(ObserveError::Unreachable("connection refused".to_owned()));
+        }
+        let applier = &state.applier;
+        let missing = match how {
+            Observe::Timed { .. } | Observe::Kubernetes => None,
+            Observe::ArgoCd { application, namespace } => applier
+                .application(namespace, application.as_deref().unwrap_or(live.app), live.repository)
+                .and_then(|application| argocd::missing(&application, live)),
+            Observe::Flux { kustomization, namespace } => applier
+                .kustomization(namespace, kustomization.as_deref().unwrap_or(live.app))
+                .and_then(|kustomization| flux::missing(&kustomization, live)),
+        };
+        Ok(state.cluster.observe(target)?.behind(missing))
     }
 
     fn query(&self, source: &str, query: &str, now: Timestamp) -> Result<Vec<Sample>, MetricsError> {

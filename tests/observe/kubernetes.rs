@@ -9,17 +9,17 @@ use windlass::observe::{COMMIT_TREE, KubernetesObserver, KubernetesOptions, Obse
 use crate::metrics::server::{Server, respond};
 
 const CANARY: &str = "canary-t0ken-c0ffee";
-const MARK: &str = "9876fedc00000000000000000000000000000000";
+pub(super) const MARK: &str = "9876fedc00000000000000000000000000000000";
 
 /// What the API server holds.
-struct World {
-    deployment: Value,
-    sets: Vec<Value>,
+pub(super) struct World {
+    pub(super) deployment: Value,
+    pub(super) sets: Vec<Value>,
 }
 
 impl World {
     /// Ten pods, two of them of the new template, all Ready, held.
-    fn held() -> Self {
+    pub(super) fn held() -> Self {
         Self {
             deployment: json!({
                 "metadata": {
@@ -56,7 +56,7 @@ impl World {
     }
 }
 
-fn not_found(path: &str) -> Value {
+pub(super) fn not_found(path: &str) -> Value {
     let name = path.rsplit('/').next().unwrap();
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": format!("deployments.apps \"{name}\" not found"),
            "reason": "NotFound", "details": {"name": name, "group": "apps", "kind": "deployments"}, "code": 404})
@@ -82,7 +82,7 @@ fn set(owner: &str, revision: &str, image: &str, hash: &str, [replicas, ready, a
     })
 }
 
-fn target() -> Target {
+pub(super) fn target() -> Target {
     Target {
         namespace: "shop".to_owned(),
         api_version: "apps/v1".to_owned(),
@@ -94,7 +94,7 @@ fn target() -> Target {
     }
 }
 
-fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
+pub(super) fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "one",

@@ -25,6 +25,23 @@ pub(crate) struct Config {
     /// The cluster that is read. Default: as kubectl finds it.
     #[serde(default)]
     pub(crate) cluster: Option<Cluster>,
+    /// Argo CD's own API; the observer `argocd` then asks it instead of the cluster. Default: the cluster is asked.
+    #[serde(default)]
+    pub(crate) argocd: Option<ArgoCd>,
+}
+
+/// Argo CD's API server.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ArgoCd {
+    /// `https`; what stands before `/api/v1`.
+    pub(crate) server: String,
+    /// A file with a token of an account that may `get` the Applications; read anew for each look.
+    #[serde(default)]
+    pub(crate) token_file: Option<String>,
+    /// A PEM file of certificate authorities, believed instead of the system's.
+    #[serde(default)]
+    pub(crate) ca_file: Option<String>,
 }
 
 /// A metric source: a name and exactly one kind.

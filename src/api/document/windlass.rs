@@ -144,11 +144,11 @@ pub(crate) enum Observe {
     Kubernetes(Kubernetes),
     /// Looks at nothing: a commit counts as applied after a fixed time.
     Timed(Timed),
-    /// Reads Argo CD's Application. Not supported yet.
+    /// Reads Argo CD's Application, and the live workload.
     #[serde(rename = "argocd")]
-    ArgoCd(NotYet),
-    /// Reads Flux' Kustomization. Not supported yet.
-    Flux(NotYet),
+    ArgoCd(ArgoCd),
+    /// Reads Flux' Kustomization, and the live workload.
+    Flux(Flux),
     /// Reads the applier's status on the commit. Not supported yet.
     CommitStatus(NotYet),
 }
@@ -162,6 +162,30 @@ pub(crate) struct Kubernetes {}
 pub(crate) struct Timed {
     /// The fixed time.
     pub(crate) settle: Duration,
+}
+
+/// The Application that applies the live path.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ArgoCd {
+    /// Its name. Default: the Rollout's.
+    #[serde(default)]
+    pub(crate) application: Option<String>,
+    /// Its namespace. Default `argocd`.
+    #[serde(default)]
+    pub(crate) namespace: Option<String>,
+}
+
+/// The Kustomization that applies the live path.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Flux {
+    /// Its name. Default: the Rollout's.
+    #[serde(default)]
+    pub(crate) kustomization: Option<String>,
+    /// Its namespace. Default `flux-system`.
+    #[serde(default)]
+    pub(crate) namespace: Option<String>,
 }
 
 /// How moves reach the live branch.

@@ -6,7 +6,7 @@ use crate::api::document::Metadata;
 use crate::api::document::config::Config;
 use crate::api::document::kruise::{Strategy, TrafficRouting, WorkloadRef};
 use crate::api::document::repository::Repository;
-use crate::api::document::windlass::{Delivery, Rollout, Step};
+use crate::api::document::windlass::{Delivery, Observe, Rollout, Step};
 use crate::api::model::Style;
 use crate::api::near;
 use crate::api::path::Path;
@@ -24,6 +24,7 @@ pub(crate) fn windlass_rollout(document: &Rollout) -> Vec<Finding> {
     let mut found = metadata(&document.metadata, &Path::of(&["metadata"]));
     kruise::strategy(&spec.workload_ref, &spec.strategy, false, &mut found);
     delivery(spec.delivery, &Path::of(&["spec", "delivery"]), &mut found);
+    observe(spec.observe.as_ref(), &Path::of(&["spec", "observe"]), &mut found);
     if let Some(analysis) = &spec.analysis {
         metrics::metrics(&analysis.metrics, &Path::of(&["spec", "analysis", "metrics"]), &mut found);
     }
@@ -147,6 +148,27 @@ fn delivery(delivery: Option<Delivery>, at: &Path, found: &mut Vec<Finding>) {
     }
 }
 
+/// Names of an applier's object become part of a request's path.
+fn observe(observe: Option<&Observe>, at: &Path, found: &mut Vec<Finding>) {
+    let (kind, name, namespace) = match observe {
+        Some(Observe::ArgoCd(argocd)) => (["argocd", "application"], &argocd.application, &argocd.namespace),
+        Some(Observe::Flux(flux)) => (["flux", "kustomization"], &flux.kustomization, &flux.namespace),
+        _ => return,
+    };
+    let [kind, field] = kind;
+    for (field, value, longest, dots) in [(field, name, 253, true), ("namespace", namespace, 63, false)] {
+        if let Some(value) = value.as_deref().filter(|value| !is_dns_name(value, longest, dots)) {
+            let message = format!("`{value}` is no Kubernetes name");
+            let finding = Finding::error("bad-name", &at.key(kind).key(field), message);
+            found.push(finding.hint(if dots {
+                "lower-case letters, digits, `-` and `.`"
+            } else {
+                "lower-case letters, digits and `-`"
+            }));
+        }
+    }
+}
+
 /// The rules for a Repository.
 pub(crate) fn repository(document: &Repository) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -182,6 +204,7 @@ pub(crate) fn repository(document: &Repository) -> Vec<Finding> {
         }
     }
     delivery(document.delivery, &Path::of(&["delivery"]), &mut found);
+    observe(document.observe.as_ref(), &Path::of(&["observe"]), &mut found);
     found
 }
 
@@ -226,14 +249,7 @@ pub(crate) fn config(document: &Config) -> Vec<Finding> {
             continue;
         };
         let at = at.key("prometheus");
-        let host = prometheus.url.strip_prefix("http://").or_else(|| prometheus.url.strip_prefix("https://"));
-        if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) || prometheus.url.contains(char::is_whitespace) {
-            let message = "`url` must begin with http:// or https:// and a host";
-            found.push(Finding::error("bad-url", &at.key("url"), message));
-        } else if host.is_some_and(|host| host.split('/').next().unwrap_or_default().contains('@')) {
-            let message = "a URL with a user or password in it";
-            found.push(Finding::error("bad-url", &at.key("url"), message).hint("use `bearerTokenFile` or `headers`"));
-        }
+        url(&prometheus.url, &at, "url", "use `bearerTokenFile` or `headers`", &mut found);
         for (name, value) in &prometheus.headers {
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             if name.is_empty() || !name.bytes().all(token) || value.chars().any(char::is_control) {
@@ -245,5 +261,25 @@ pub(crate) fn config(document: &Config) -> Vec<Finding> {
             found.push(Finding::error("empty", &at.key("bearerTokenFile"), "`bearerTokenFile` is empty"));
         }
     }
+    if let Some(argocd) = &document.argocd {
+        let at = Path::of(&["argocd"]);
+        url(&argocd.server, &at, "server", "use `tokenFile`", &mut found);
+        for (field, file) in [("tokenFile", &argocd.token_file), ("caFile", &argocd.ca_file)] {
+            if file.as_deref() == Some("") {
+                found.push(Finding::error("empty", &at.key(field), format!("`{field}` is empty")));
+            }
+        }
+    }
     found
+}
+
+fn url(url: &str, at: &Path, field: &str, instead: &str, found: &mut Vec<Finding>) {
+    let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) || url.contains(char::is_whitespace) {
+        let message = format!("`{field}` must begin with http:// or https:// and a host");
+        found.push(Finding::error("bad-url", &at.key(field), message));
+    } else if host.is_some_and(|host| host.split('/').next().unwrap_or_default().contains('@')) {
+        let message = "a URL with a user or password in it";
+        found.push(Finding::error("bad-url", &at.key(field), message).hint(instead));
+    }
 }

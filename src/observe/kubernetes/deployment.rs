@@ -13,12 +13,12 @@ const HASH: &str = "pod-template-hash";
 
 /// `mark` is what the annotation `windlass.dev/commit-tree` must hold. All counts are taken from the ReplicaSets, which were read at
 /// one moment: the Deployment's own sums may be older or newer than they are.
-pub(super) fn sighting(deployment: &Deployment, sets: Vec<ReplicaSet>, mark: &str) -> Sighting {
+pub(in crate::observe) fn sighting<S: AsRef<ReplicaSet>>(deployment: &Deployment, sets: &[S], mark: &str) -> Sighting {
     let uid = deployment.metadata.uid.as_deref().unwrap_or_default();
-    let owned: Vec<ReplicaSet> = sets.into_iter().filter(|set| is_owned(&set.metadata, uid)).collect();
+    let owned: Vec<&ReplicaSet> = sets.iter().map(AsRef::as_ref).filter(|set| is_owned(&set.metadata, uid)).collect();
     let newest = newest(deployment, &owned);
     let missing = missing(deployment, newest, mark);
-    let sum = |count: fn(&ReplicaSet) -> u32| owned.iter().map(count).fold(0, u32::saturating_add);
+    let sum = |count: fn(&ReplicaSet) -> u32| owned.iter().copied().map(count).fold(0, u32::saturating_add);
     let workload = Workload {
         size: deployment.spec.as_ref().and_then(|spec| spec.replicas).map_or(1, pods),
         replicas: sum(replicas),
@@ -68,10 +68,10 @@ fn missing(deployment: &Deployment, newest: Option<&ReplicaSet>, mark: &str) -> 
 
 /// The ReplicaSet of the Deployment's present template: the one of its revision, if the templates are the same. They differ where the
 /// Deployment is paused, or was changed after its controller last looked.
-fn newest<'a>(deployment: &Deployment, owned: &'a [ReplicaSet]) -> Option<&'a ReplicaSet> {
+fn newest<'a>(deployment: &Deployment, owned: &[&'a ReplicaSet]) -> Option<&'a ReplicaSet> {
     let revision = annotation(&deployment.metadata, REVISION)?;
     let template = without_hash(deployment.spec.as_ref().map(|spec| &spec.template)?);
-    owned.iter().filter(|set| annotation(&set.metadata, REVISION) == Some(revision)).find(|set| {
+    owned.iter().copied().filter(|set| annotation(&set.metadata, REVISION) == Some(revision)).find(|set| {
         let of_set = set.spec.as_ref().and_then(|spec| spec.template.as_ref());
         of_set.is_some_and(|of_set| without_hash(of_set) == template)
     })

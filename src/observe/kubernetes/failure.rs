@@ -3,9 +3,27 @@
 use kube::Error;
 
 use crate::observe::ObserveError;
+pub(super) use crate::observe::words::innermost;
+use crate::observe::words::plain;
 
-/// Longest text of the server's own that is passed on, characters.
-const MAX_TEXT: usize = 300;
+/// What a look needs, in words.
+pub(super) struct Rights {
+    /// What to grant in the namespace.
+    grant: &'static str,
+    /// What a server that answers 404 to the whole address does not serve.
+    kind: &'static str,
+}
+
+impl Rights {
+    pub(super) const WORKLOAD: Self =
+        Self { grant: "verb get on deployments and verb list on replicasets of API group apps", kind: "Deployments of apps/v1" };
+    pub(super) const ARGOCD: Self =
+        Self { grant: "verb get on applications of API group argoproj.io", kind: "Applications of argoproj.io/v1alpha1" };
+    pub(super) const FLUX: Self = Self {
+        grant: "verb get on kustomizations of API group kustomize.toolkit.fluxcd.io",
+        kind: "Kustomizations of kustomize.toolkit.fluxcd.io/v1",
+    };
+}
 
 /// The API says that just this object does not exist (an address that serves no such API answers 404 too, and names nothing).
 pub(super) fn is_absent(error: &Error, name: &str) -> bool {
@@ -15,7 +33,7 @@ pub(super) fn is_absent(error: &Error, name: &str) -> bool {
     status.code == 404 && status.reason == "NotFound" && status.details.as_ref().is_some_and(|details| details.name == name)
 }
 
-pub(super) fn explain(error: &Error, namespace: &str) -> ObserveError {
+pub(super) fn explain(error: &Error, namespace: &str, rights: &Rights) -> ObserveError {
     let refused = |cause: String, hint: &str| ObserveError::Refused { cause, hint: Some(hint.to_owned()) };
     match error {
         Error::Api(status) => match status.code {
@@ -25,13 +43,11 @@ pub(super) fn explain(error: &Error, namespace: &str) -> ObserveError {
             ),
             403 => ObserveError::Refused {
                 cause: format!("the cluster forbids it (403): {}", plain(&status.message)),
-                hint: Some(format!(
-                    "grant in namespace {namespace}: verb get on deployments and verb list on replicasets of API group apps"
-                )),
+                hint: Some(format!("grant in namespace {namespace}: {}", rights.grant)),
             },
             404 => refused(
-                "the server of the kubeconfig serves no Deployments of apps/v1 (404)".to_owned(),
-                "check the server's address in the kubeconfig",
+                format!("the server of the kubeconfig serves no {} (404)", rights.kind),
+                "check the server's address in the kubeconfig, and whether it is installed there",
             ),
             429 | 500.. => {
                 ObserveError::Unreachable(format!("it answers with HTTP status {}: {}", status.code, plain(&status.message)))
@@ -50,25 +66,5 @@ pub(super) fn explain(error: &Error, namespace: &str) -> ObserveError {
             "check the server's address in the kubeconfig",
         ),
         other => ObserveError::Unreachable(innermost(other)),
-    }
-}
-
-/// The cause at the bottom of an error: the outer ones carry addresses.
-pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(cause) = error.source() {
-        error = cause;
-    }
-    plain(&error.to_string())
-}
-
-/// One short line. Addresses and whatever looks like credentials before a host are left out; a plain `alice@example.com` is a user's name.
-fn plain(text: &str) -> String {
-    let hidden = |word: &str| word.contains("://") || word.split_once('@').is_some_and(|(before, _)| before.contains(':'));
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let line = words.map(|word| if hidden(word) { "<address>" } else { word }).collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MAX_TEXT) {
-        None => line,
-        Some((end, _)) => format!("{}…", &line[..end]),
     }
 }

@@ -1,21 +1,26 @@
-//! Reads the live workload by the Kubernetes API. Needs `get` on the workload and `list` on its ReplicaSets, nothing else.
+//! Reads the live workload, and what Argo CD and Flux say, by the Kubernetes API. Needs `get` on the workload and `list` on its
+//! ReplicaSets, nothing else; with `list` and `watch` on all of them, what is looked at often is kept in view.
 
 mod access;
-mod deployment;
+pub(super) mod deployment;
 mod failure;
+mod look;
 pub mod settings;
+mod watch;
+
+pub use watch::Watching;
 
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use kube::api::ListParams;
 use kube::core::Selector;
-use kube::{Api, Client};
 use tokio::runtime::Runtime;
 
-use super::{ObserveError, Observer, Sighting, Target};
+use self::look::{Kept, Reader};
+use super::wake::Wake;
+use super::words::is_dns_name;
+use super::{Live, ObserveError, Observer, Sighting, Target, argocd, flux};
 
 /// Where the cluster is, and with which rights. All `None`: the kubeconfig that `KUBECONFIG` or the home folder names, else the
 /// service account of the pod that this runs in.
@@ -31,17 +36,27 @@ pub struct KubernetesOptions {
     pub namespace: Option<String>,
     /// For one look.
     pub timeout: Duration,
+    /// How what is kept in view is watched.
+    pub watching: Watching,
 }
 
 impl Default for KubernetesOptions {
     fn default() -> Self {
-        Self { kubeconfig: None, context: None, in_cluster: false, namespace: None, timeout: Duration::from_secs(10) }
+        Self {
+            kubeconfig: None,
+            context: None,
+            in_cluster: false,
+            namespace: None,
+            timeout: Duration::from_secs(10),
+            watching: Watching::default(),
+        }
     }
 }
 
-/// Reads Deployments and their ReplicaSets.
+/// Reads Deployments and their ReplicaSets, Applications, Kustomizations.
 pub struct KubernetesObserver {
-    client: Client,
+    reader: Reader,
+    watching: Watching,
     namespace: Option<String>,
     timeout: Duration,
     threads: Threads,
@@ -92,7 +107,42 @@ impl KubernetesObserver {
             access::client(options)
         };
         let threads = Threads { runtime: Some(runtime) };
-        Ok(Self { client: client?, namespace: options.namespace.clone(), timeout: options.timeout, threads })
+        let reader = Reader::new(client?);
+        let (watching, namespace, timeout) = (options.watching, options.namespace.clone(), options.timeout);
+        Ok(Self { reader, watching, namespace, timeout, threads })
+    }
+
+    /// From now on, what is looked at is kept in view by watches, and `wake` rings when it changes.
+    pub fn follow(&mut self, wake: Arc<Wake>) {
+        self.reader.keep(Kept::new(self.watching, wake));
+    }
+
+    /// Looks whether Argo CD has applied the commit, and at the workload. `application` and `namespace` name the Application.
+    ///
+    /// # Errors
+    /// As [`Observer::observe`].
+    pub fn argocd(&self, namespace: &str, application: &str, live: &Live<'_>, target: &Target) -> Result<Sighting, ObserveError> {
+        let (reader, place, name) = (self.reader.clone(), named(namespace)?, named(application)?);
+        let found = self.wait(async move { reader.application(&place, &name).await })?;
+        let missing = match &found {
+            Some(found) => argocd::missing(found, live),
+            None => Some(format!("Application {namespace}/{application} does not exist")),
+        };
+        Ok(self.observe(target)?.behind(missing))
+    }
+
+    /// Looks whether Flux has applied the commit, and at the workload. `kustomization` and `namespace` name the Kustomization.
+    ///
+    /// # Errors
+    /// As [`Observer::observe`].
+    pub fn flux(&self, namespace: &str, kustomization: &str, live: &Live<'_>, target: &Target) -> Result<Sighting, ObserveError> {
+        let (reader, place, name) = (self.reader.clone(), named(namespace)?, named(kustomization)?);
+        let found = self.wait(async move { reader.kustomization(&place, &name).await })?;
+        let missing = match &found {
+            Some(found) => flux::missing(found, live),
+            None => Some(format!("Kustomization {namespace}/{kustomization} does not exist")),
+        };
+        Ok(self.observe(target)?.behind(missing))
     }
 
     /// Runs on the own threads, so that a caller inside a runtime neither panics nor is polled here.
@@ -135,46 +185,28 @@ impl Observer for KubernetesObserver {
                 hint: Some("observe this app with `timed`".to_owned()),
             });
         }
-        let namespace = self.namespace_of(target)?;
-        for name in [&namespace, &target.name] {
-            if !is_dns_name(name) {
-                return Err(ObserveError::Refused {
-                    cause: format!("{name:?} is not a name that Kubernetes allows"),
-                    hint: None,
-                });
-            }
-        }
-        let (client, name, mark) = (self.client.clone(), target.name.clone(), target.mark.clone());
+        let (namespace, name) = (named(&self.namespace_of(target)?)?, named(&target.name)?);
+        let (reader, mark) = (self.reader.clone(), target.mark.clone());
         self.wait(async move {
-            let deployments: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
-            let deployment = match deployments.get(&name).await {
-                Ok(deployment) => deployment,
-                Err(error) if failure::is_absent(&error, &name) => {
-                    let missing = format!("Deployment {namespace}/{name} does not exist: not applied yet, or applied elsewhere");
-                    return Ok(Sighting { applied: false, workload: None, missing: Some(missing) });
-                }
-                Err(error) => return Err(failure::explain(&error, &namespace)),
+            let Some(deployment) = reader.deployment(&namespace, &name).await? else {
+                let missing = format!("Deployment {namespace}/{name} does not exist: not applied yet, or applied elsewhere");
+                return Ok(Sighting { applied: false, workload: None, missing: Some(missing) });
             };
             let labels = deployment.spec.as_ref().map(|spec| spec.selector.clone()).unwrap_or_default();
             let selector: Selector = labels.try_into().map_err(|_| ObserveError::Refused {
                 cause: format!("the selector of Deployment {namespace}/{name} cannot be read"),
                 hint: None,
             })?;
-            let sets: Api<ReplicaSet> = Api::namespaced(client, &namespace);
-            let sets = sets
-                .list(&ListParams::default().labels_from(&selector))
-                .await
-                .map_err(|error| failure::explain(&error, &namespace))?;
-            Ok(deployment::sighting(&deployment, sets.items, &mark))
+            let sets = reader.sets(&namespace, &selector).await?;
+            Ok(deployment::sighting(&deployment, &sets, &mark))
         })
     }
 }
 
-/// RFC 1123 subdomain; anything else has no business in a request's path.
-fn is_dns_name(name: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    name.len() <= 253
-        && name
-            .split('.')
-            .all(|label| !label.is_empty() && label.chars().all(inner) && !label.starts_with('-') && !label.ends_with('-'))
+fn named(name: &str) -> Result<String, ObserveError> {
+    if is_dns_name(name) {
+        Ok(name.to_owned())
+    } else {
+        Err(ObserveError::Refused { cause: format!("{name:?} is not a name that Kubernetes allows"), hint: None })
+    }
 }

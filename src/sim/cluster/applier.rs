@@ -80,6 +80,11 @@ impl Applier {
         self.last.as_ref().map(|(commit, _)| commit.as_str())
     }
 
+    /// The newest commit that waits.
+    pub(super) fn waiting(&self) -> Option<&str> {
+        self.waiting.back().map(|waiting| waiting.commit.as_str())
+    }
+
     /// When the applier acts next.
     pub fn next_due(&self) -> Option<u64> {
         if self.suspended {

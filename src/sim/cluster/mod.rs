@@ -18,6 +18,7 @@ mod observe;
 mod pods;
 mod routing;
 mod timeline;
+mod told;
 mod traffic;
 
 pub use amounts::{IntOrPercent, Share, fenceposts, proportions};

@@ -13,7 +13,7 @@ use super::world::World;
 use crate::api::Observe;
 use crate::git::{Change, NewCommit, Oid, Options, Person, Repo as _, Store};
 use crate::metrics::{MetricsError, Prometheus, PrometheusOptions, Sample, Source as _};
-use crate::observe::{ObserveError, Sighting, Target};
+use crate::observe::{Live, ObserveError, Sighting, Target};
 use crate::reconcile::{AppReport, Made, Overrides, Pass, Reconciler, Surroundings, Trouble};
 
 const SOURCE_BRANCH: &str = "main";
@@ -45,8 +45,8 @@ impl Surroundings for DemoWorld {
         self.world.now()
     }
 
-    fn observe(&self, how: &Observe, target: &Target) -> Result<Sighting, ObserveError> {
-        self.world.observe(how, target)
+    fn observe(&self, how: &Observe, target: &Target, live: &Live<'_>) -> Result<Sighting, ObserveError> {
+        self.world.observe(how, target, live)
     }
 
     fn query(&self, _source: &str, query: &str, now: Timestamp) -> Result<Vec<Sample>, MetricsError> {

@@ -216,8 +216,9 @@ impl App {
         }
         match self.get("observe") {
             Some("timed") => text.push_str("  observe:\n    timed: {settle: 30s}\n"),
+            Some(applier @ ("argocd" | "flux")) => text.push_str(&format!("  observe:\n    {applier}: {{}}\n")),
             None | Some("kubernetes") => {}
-            Some(other) => return Err(format!("observe={other}: there are kubernetes, timed")),
+            Some(other) => return Err(format!("observe={other}: there are kubernetes, timed, argocd, flux")),
         }
         text.push_str("  strategy:\n");
         if let Some(value) = self.get("paused") {

@@ -15,7 +15,7 @@ use crate::engine::Reason;
 use crate::git::{CommitInfo, Oid, Repo as _};
 use crate::manifest::ObjectSet;
 use crate::metrics::{MetricsError, Sample};
-use crate::observe::{ObserveError, Sighting, Target};
+use crate::observe::{Live, ObserveError, Sighting, Target};
 use crate::reconcile::{AppReport, Overrides, Reconciler, Surroundings, layout};
 use crate::sim::git::{MemoryGit, Remote};
 use crate::sim::world::{EPOCH, World};
@@ -48,8 +48,8 @@ impl Surroundings for Around {
         now.checked_add(SignedDuration::from_millis(self.offset_ms.get())).unwrap_or(now)
     }
 
-    fn observe(&self, how: &Observe, target: &Target) -> Result<Sighting, ObserveError> {
-        self.world.observe(how, target)
+    fn observe(&self, how: &Observe, target: &Target, live: &Live<'_>) -> Result<Sighting, ObserveError> {
+        self.world.observe(how, target, live)
     }
 
     /// The simulated source has its own clock, and takes arguments without the quotes that templates put around them.
