@@ -158,7 +158,7 @@ fn what_holds_it_up() {
                 compared(value, OURS, "OutOfSync");
                 operated(value, OLDER, "Succeeded");
             },
-            "is OutOfSync",
+            "is OutOfSync: its last sync was of b0b0b0b0b0",
         ),
         (|value| compared(value, OURS, "Unknown"), "is Unknown"),
         (
@@ -167,7 +167,7 @@ fn what_holds_it_up() {
                 operated(value, OLDER, "Succeeded");
                 value["spec"]["syncPolicy"] = json!({});
             },
-            "is OutOfSync; automated sync is off: set `spec.syncPolicy.automated`, or sync it",
+            "is OutOfSync: its last sync was of b0b0b0b0b0; automated sync is off: set `spec.syncPolicy.automated`, or sync it",
         ),
         (
             |value| {
@@ -184,7 +184,7 @@ fn what_holds_it_up() {
                 by_hand(value, "alice");
                 value["spec"]["syncPolicy"]["automated"] = json!({});
             },
-            "is OutOfSync: alice has synced it to b0b0b0b0b0; without selfHeal Argo CD does not sync a commit again: set `spec.syncPolicy.automated.selfHeal: true`, or sync it",
+            "is OutOfSync: its last sync was of b0b0b0b0b0, by alice; without selfHeal Argo CD does not sync a commit again: set `spec.syncPolicy.automated.selfHeal: true`, or sync it",
         ),
         (
             |value| {
@@ -192,7 +192,7 @@ fn what_holds_it_up() {
                 operated(value, ELSEWHERE, "Succeeded");
                 by_hand(value, "alice");
             },
-            "is OutOfSync: alice has synced it to d0d0d0d0d0",
+            "is OutOfSync: its last sync was of d0d0d0d0d0, by alice",
         ),
         (
             |value| {
@@ -220,6 +220,14 @@ fn what_holds_it_up() {
                 value["status"]["operationState"] = json!({"phase": "Running", "operation": {"sync": {}}});
             },
             "is syncing",
+        ),
+        // a sync that has just begun still shows the result of the one before
+        (
+            |value| {
+                operated(value, OURS, "Running");
+                value["status"]["operationState"]["operation"]["sync"]["revision"] = json!(OLDER);
+            },
+            "is still syncing b0b0b0b0b0, not the commit",
         ),
         // a retry holds on to its revision
         (

@@ -134,7 +134,6 @@ pub(super) struct OperationState {
     pub(super) finished_at: Option<String>,
     pub(super) operation: Option<Operation>,
     pub(super) sync_result: Option<Revisions>,
-    pub(super) retry_count: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

@@ -183,7 +183,9 @@ fn running(application: &Application, state: Option<&OperationState>, index: usi
     let Some(state) = state else {
         return application.operation.is_some().then(|| "is about to begin a sync".to_owned());
     };
-    let Some(on) = operated(state, index) else { return Some("is syncing".to_owned()) };
+    // What it was asked for: the result is still that of the operation before, which Argo CD only patches over.
+    let asked = state.operation.as_ref().and_then(|operation| asked(operation, index));
+    let Some(on) = asked.or_else(|| operated(state, index)) else { return Some("is syncing".to_owned()) };
     match live.lineage.place(on) {
         Place::Ours => Some(format!("is syncing {}", short(on))),
         Place::Superseded => {
@@ -192,7 +194,7 @@ fn running(application: &Application, state: Option<&OperationState>, index: usi
         place => {
             let which = if place == Place::Unknown { "a commit that is not known here yet" } else { "not the commit" };
             let retry = application.spec.sync_policy.as_ref().and_then(|policy| policy.retry.as_ref());
-            let pinned = retry.is_some_and(|retry| !retry.refresh.unwrap_or(false)) || state.retry_count.unwrap_or(0) > 0;
+            let pinned = retry.is_some_and(|retry| !retry.refresh.unwrap_or(false));
             let way_out = if pinned && place != Place::Unknown {
                 "; its retries hold on to that commit: set `spec.syncPolicy.retry.refresh: true`, or end it with `argocd app terminate-op`"
             } else {
@@ -217,10 +219,15 @@ fn has_self_heal(application: &Application) -> bool {
 fn out_of_sync(application: &Application, status: &str, last: Option<(&str, Place)>) -> String {
     let status = if status.is_empty() { "Unknown" } else { status };
     let initiator = application.status.operation_state.as_ref().and_then(|state| state.operation.as_ref()?.initiated_by.as_ref());
-    let person = initiator.filter(|by| !by.automated.unwrap_or(false)).and_then(|by| by.username.as_deref());
+    let person = initiator.and_then(|by| by.username.as_deref()).filter(|person| !person.is_empty());
+    // Argo CD patches one operation over the other, so that a person's name may be left of an older one.
+    let surely = initiator.is_some_and(|by| !by.automated.unwrap_or(false));
     let mut text = format!("is {}", plain(status));
-    if let (Some((on, Place::Older | Place::Elsewhere)), Some(person)) = (last, person.filter(|person| !person.is_empty())) {
-        text.push_str(&format!(": {} has synced it to {}", plain(person), short(on)));
+    if let Some((on, Place::Older | Place::Elsewhere)) = last {
+        text.push_str(&format!(": its last sync was of {}", short(on)));
+        if let Some(person) = person.filter(|_| surely) {
+            text.push_str(&format!(", by {}", plain(person)));
+        }
     }
     if !is_automated(application) {
         text.push_str("; automated sync is off: set `spec.syncPolicy.automated`, or sync it");

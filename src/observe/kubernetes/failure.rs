@@ -19,6 +19,8 @@ impl Rights {
         Self { grant: "verb get on deployments and verb list on replicasets of API group apps", kind: "Deployments of apps/v1" };
     pub(super) const ARGOCD: Self =
         Self { grant: "verb get on applications of API group argoproj.io", kind: "Applications of argoproj.io/v1alpha1" };
+    /// Whatever `doctor` asks for: it says itself what to grant.
+    pub(super) const ANY: Self = Self { grant: "verbs get and list", kind: "objects of this kind" };
     pub(super) const FLUX: Self = Self {
         grant: "verb get on kustomizations of API group kustomize.toolkit.fluxcd.io",
         kind: "Kustomizations of kustomize.toolkit.fluxcd.io/v1",

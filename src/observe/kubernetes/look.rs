@@ -52,6 +52,10 @@ impl Reader {
         Self { client, kept: None }
     }
 
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     pub(super) fn keep(&mut self, kept: Kept) {
         self.kept = Some(Arc::new(kept));
     }

@@ -6,7 +6,8 @@ use kube::api::{ApiResource, DynamicObject, ListParams, PostParams};
 use kube::{Api, Error};
 use serde_json::{Value, json};
 
-use super::{KubernetesObserver, KubernetesOptions, failure, is_dns_name};
+use super::failure::{self, Rights};
+use super::{KubernetesObserver, KubernetesOptions, is_dns_name};
 use crate::observe::ObserveError;
 
 /// A kind of objects.
@@ -103,17 +104,17 @@ impl ClusterReader {
             },
             ..SelfSubjectAccessReview::default()
         };
-        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.observer.client.clone());
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.observer.reader.client());
         self.observer.wait(async move {
             match reviews.create(&PostParams::default(), &review).await {
                 Ok(answer) => Ok(answer.status.is_some_and(|status| status.allowed)),
-                Err(error) => Err(failure::explain(&error, "")),
+                Err(error) => Err(failure::explain(&error, "", &Rights::ANY)),
             }
         })
     }
 
     fn api(&self, kind: Kind, namespace: Option<&str>) -> Result<Api<DynamicObject>, ObserveError> {
-        let client = self.observer.client.clone();
+        let client = self.observer.reader.client();
         match namespace {
             None => Ok(Api::all_with(client, &kind.resource())),
             Some(namespace) if is_dns_name(namespace) => Ok(Api::namespaced_with(client, namespace, &kind.resource())),
@@ -135,7 +136,7 @@ fn value(item: DynamicObject, kind: Kind) -> Result<Value, ObserveError> {
 
 /// Without the hint about Deployments, which is about another question.
 fn explain(error: &Error, kind: Kind) -> ObserveError {
-    match failure::explain(error, "") {
+    match failure::explain(error, "", &Rights::ANY) {
         ObserveError::Refused { cause, .. } if matches!(error, Error::Api(status) if status.code == 403) => {
             let group = if kind.group.is_empty() { "the core API group".to_owned() } else { format!("API group {}", kind.group) };
             ObserveError::Refused { cause, hint: Some(format!("grant verbs get and list on {} of {group}", kind.plural)) }
