@@ -15,6 +15,7 @@ pub(crate) mod servers;
 pub(crate) mod watch;
 
 mod doctor;
+mod observers;
 mod releases;
 mod rivals;
 mod trials;
