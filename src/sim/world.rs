@@ -32,7 +32,7 @@ pub struct State {
     submitted: Option<Oid>,
     /// What was applied so far.
     pub applied: Vec<Applied>,
-    /// Milliseconds in which a part of the requests was answered by nobody, after the first pod was ready.
+    /// Milliseconds in which a part of the requests was answered by nobody, after all of them were answered for the first time.
     pub unanswered_ms: u64,
     served: bool,
 }
@@ -106,7 +106,7 @@ impl World {
             let due = [state.applier.next_due(), state.cluster.next_event()].into_iter().flatten().min();
             // Nothing that answers requests changes in between.
             let next = due.map_or(end, |due| due.clamp(now + 1, end));
-            state.served |= shares.nobody < 1.0;
+            state.served |= shares.nobody <= 0.0;
             if state.served && shares.nobody > 0.0 {
                 state.unanswered_ms += next - now;
             }
@@ -120,6 +120,17 @@ impl World {
 }
 
 impl State {
+    /// An empty cluster takes the place of the present one, with an applier that has applied nothing yet. The time goes on.
+    /// Requests count as unanswered only once it has answered all of them.
+    pub fn new_cluster(&mut self, namespace: &str) {
+        let now = self.cluster.now();
+        self.cluster = Cluster::new(namespace);
+        self.cluster.advance_to(now);
+        self.applier = Applier::new(self.applier.lag_ms);
+        self.submitted = None;
+        self.served = false;
+    }
+
     /// Who answers plain requests now, by revision label; without routes, by the first Service with pods.
     pub fn shares(&self) -> Shares {
         let plain = self.cluster.traffic(&Request::to(&self.host), REVISION_LABEL);

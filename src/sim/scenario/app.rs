@@ -2,8 +2,26 @@
 
 use std::collections::BTreeMap;
 
-/// The namespace of all apps.
+use crate::api::WorkloadRef;
+use crate::manifest::ObjectSet;
+
+/// The namespace of all apps in the simulated world.
 pub const NAMESPACE: &str = "shop";
+
+/// What the world that a scenario is played in asks of the files.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    pub namespace: String,
+    /// The text of a metric's query; `{{ query }}` in it is the metric's `query` word.
+    pub query: String,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        let query = "{{ query }} revision=\"{{ candidate.revision }}\" window={{ window }}".to_owned();
+        Self { namespace: NAMESPACE.to_owned(), query }
+    }
+}
 
 /// What a scenario says of an app.
 #[derive(Debug, Clone, Default)]
@@ -113,27 +131,37 @@ impl App {
     }
 
     /// Path → content of every file.
-    pub fn files(&self) -> Result<BTreeMap<String, String>, String> {
+    pub fn files(&self, setting: &Setting) -> Result<BTreeMap<String, String>, String> {
         let mut files = BTreeMap::new();
         let mut put = |name: &str, text: String| files.insert(format!("{}/{name}", self.path), text);
-        put("deployment.yaml", self.deployment());
-        put("service.yaml", self.service());
+        let namespace = setting.namespace.as_str();
+        put("deployment.yaml", self.deployment(namespace));
+        put("service.yaml", self.service(namespace));
         if let Some(text) = self.get("config") {
-            put("config.yaml", self.config(text));
+            put("config.yaml", self.config(text, namespace));
         }
         match self.get("route") {
-            Some("ingress") => drop(put("ingress.yaml", self.ingress())),
-            Some("gateway") => drop(put("route.yaml", self.http_route())),
+            Some("ingress") => drop(put("ingress.yaml", self.ingress(namespace))),
+            Some("gateway") => drop(put("route.yaml", self.http_route(namespace))),
             None => {}
             Some(other) => return Err(format!("route={other}: there are none, ingress, gateway")),
         }
-        let rollout = self.rollout()?;
+        let rollout = self.rollout(setting)?;
         files.insert(format!("{}/rollout.yaml", self.path), rollout);
         Ok(files)
     }
 
+    /// The digest of its pod template.
+    pub fn revision(&self, setting: &Setting) -> Result<String, String> {
+        let text = self.deployment(&setting.namespace);
+        let documents = crate::manifest::read("deployment.yaml", &text).map_err(|error| error.to_string())?;
+        let objects: ObjectSet = documents.into_iter().map(|document| document.object).collect();
+        let workload = WorkloadRef { api_version: "apps/v1".to_owned(), kind: "Deployment".to_owned(), name: self.name.clone() };
+        crate::render::revision(&objects, &workload).map_err(|error| error.to_string())
+    }
+
     /// The Deployment with its present image.
-    pub fn deployment(&self) -> String {
+    pub fn deployment(&self, namespace: &str) -> String {
         let name = &self.name;
         let image = self.get("image").unwrap_or("1");
         let replicas = self.get("replicas").unwrap_or("5");
@@ -158,17 +186,17 @@ impl App {
             _ => String::new(),
         };
         format!(
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  replicas: {replicas}\n\
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  replicas: {replicas}\n\
              {strategy}  selector:\n    matchLabels: {{app: {name}}}\n  template:\n    metadata:\n      labels: {{app: {name}, version: \"{image}\"}}\n\
              {notes}    spec:\n      containers:\n        - name: main\n          image: shop/{name}:{image}\n{config}"
         )
     }
 
-    fn service(&self) -> String {
+    fn service(&self, namespace: &str) -> String {
         let name = &self.name;
         let port = self.get("port").unwrap_or("80");
         format!(
-            "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  selector: {{app: {name}}}\n  ports:\n    - port: {port}\n"
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  selector: {{app: {name}}}\n  ports:\n    - port: {port}\n"
         )
     }
 
@@ -181,33 +209,33 @@ impl App {
         format!("{}-config-{}", self.name, digest.chars().take(6).collect::<String>())
     }
 
-    fn config(&self, text: &str) -> String {
+    fn config(&self, text: &str, namespace: &str) -> String {
         let name = self.config_name(text);
         format!(
-            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\ndata:\n  SETTING: \"{text}\"\n"
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: {namespace}\ndata:\n  SETTING: \"{text}\"\n"
         )
     }
 
-    fn ingress(&self) -> String {
+    fn ingress(&self, namespace: &str) -> String {
         let (name, host) = (&self.name, self.host());
         format!(
-            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  ingressClassName: nginx\n  rules:\n    - host: {host}\n      http:\n        paths:\n          - path: /\n            pathType: Prefix\n            backend: {{service: {{name: {name}, port: {{number: 80}}}}}}\n"
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  ingressClassName: nginx\n  rules:\n    - host: {host}\n      http:\n        paths:\n          - path: /\n            pathType: Prefix\n            backend: {{service: {{name: {name}, port: {{number: 80}}}}}}\n"
         )
     }
 
-    fn http_route(&self) -> String {
+    fn http_route(&self, namespace: &str) -> String {
         let (name, host) = (&self.name, self.host());
         format!(
-            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  hostnames: [{host}]\n  rules:\n    - backendRefs:\n        - name: {name}\n          port: 80\n"
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  hostnames: [{host}]\n  rules:\n    - backendRefs:\n        - name: {name}\n          port: 80\n"
         )
     }
 
-    fn rollout(&self) -> Result<String, String> {
-        let name = &self.name;
+    fn rollout(&self, setting: &Setting) -> Result<String, String> {
+        let (name, namespace) = (&self.name, &setting.namespace);
         let kruise = self.get("kruise").is_some();
         let version = if kruise { "rollouts.kruise.io/v1beta1" } else { "windlass.dev/v1alpha1" };
         let mut text = format!(
-            "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  workloadRef: {{apiVersion: apps/v1, kind: Deployment, name: {name}}}\n"
+            "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  workloadRef: {{apiVersion: apps/v1, kind: Deployment, name: {name}}}\n"
         );
         for (key, field) in [("disabled", "disabled"), ("on-failure", "onFailure")] {
             if let Some(value) = self.get(key) {
@@ -254,7 +282,7 @@ impl App {
             }
             let query = metric.get("query").map_or("error-rate", String::as_str);
             text.push_str("        source: prometheus\n");
-            text.push_str(&format!("        query: {query} revision=\"{{{{ candidate.revision }}}}\" window={{{{ window }}}}\n"));
+            text.push_str(&format!("        query: {}\n", setting.query.replace("{{ query }}", query)));
         }
         Ok(text)
     }

@@ -1,16 +1,24 @@
 //! Scenarios: text files that say what the user does, what the world does, and which commits follow. A scenario is played
-//! against the real loop over Git in memory and the simulated cluster; what it prints is compared with the text.
+//! against the real loop over Git in memory and the simulated cluster; what it prints is compared with the text. A text with the
+//! line `#! ground` can be played in any other world, too, which need only be a [`Ground`].
 
 mod app;
+mod desk;
+mod ground;
+mod picture;
 mod rests;
 mod script;
+mod simulated;
 mod stage;
 mod status;
 mod tap;
 mod time;
 mod verbs;
 
-pub use app::{App, NAMESPACE};
+pub use app::{App, NAMESPACE, Setting};
+pub use desk::Desk;
+pub use ground::{Ground, follow};
+pub use picture::{Picture, standing};
 pub use script::{Block, Script};
 pub use tap::Crash;
 
@@ -22,6 +30,9 @@ use crate::sim::git::{MemoryGit, Remote};
 use crate::sim::world::World;
 use stage::{Around, Stage};
 use tap::Weather;
+
+/// What `status` says in every world while the repository does not answer.
+pub const UNREACHABLE: &str = "the repository does not answer";
 
 /// What is played beside the script.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +97,7 @@ pub fn play(script: &Script, conditions: &Conditions) -> Result<Play, Failure> {
     let world = World::new(NAMESPACE, host, 5_000, 7);
     let around = Around::new(&world);
     let weather = Weather::new(conditions.crash, conditions.chance);
-    let mut stage = Stage::new(&world, &around, Rc::new(weather), conditions);
+    let mut stage = Stage::new(&world, &around, Rc::new(weather), conditions, script);
     let (mut outputs, mut commits) = (Vec::new(), Vec::new());
     for (index, block) in script.blocks().enumerate() {
         let wanted = conditions.commits.as_ref().and_then(|commits| commits.get(index)).copied();

@@ -2,7 +2,6 @@
 //! and an answer to every request.
 
 use super::app::{App, NAMESPACE};
-use super::script::Script;
 use crate::git::{Oid, Repo};
 use crate::reconcile::layout;
 use crate::render::{self, Pods, PodsPhase};
@@ -48,15 +47,15 @@ pub(super) fn counts(repo: &dyn Repo, head: Oid, cluster: &Cluster) -> Result<Ve
     Ok(found)
 }
 
-/// Ready pods over the whole play, and requests that nobody answered.
-pub(super) fn capacity(apps: &[App], script: &Script, state: &State) -> Vec<String> {
+/// Ready pods over the whole play, and requests that nobody answered. `spare` begins with the number of pods that may be missing.
+pub(super) fn capacity(apps: &[App], spare: Option<&str>, state: &State) -> Vec<String> {
     let mut found = Vec::new();
     if state.unanswered_ms > 0 {
         found.push(format!("for {} ms a part of the requests was answered by nobody", state.unanswered_ms));
     }
     for app in apps {
         let key = Cluster::deployment(NAMESPACE, &app.name);
-        let spare = script.directive("unavailable").and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0);
+        let spare = spare.and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0);
         found.extend(too_few(state.cluster.timeline().points(&key), spare).map(|text| format!("{}: {text}", app.name)));
     }
     found

@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::app::{App, NAMESPACE};
+use super::app::NAMESPACE;
+use super::desk::Desk;
 use super::script::{Block, Script};
 use super::tap::{Shared, Weather};
-use super::{Conditions, Play, rests, time};
+use super::{Conditions, Play, ground, rests, time};
 use crate::api::Observe;
 use crate::engine::Reason;
 use crate::git::{CommitInfo, Oid, Repo as _};
@@ -81,25 +82,34 @@ pub(super) struct Stage<'a> {
     processes: Vec<Process<'a>>,
     /// Reads without faults and without being counted.
     pub(super) reader: MemoryGit,
-    pub(super) apps: Vec<App>,
-    pub(super) current: usize,
-    /// Files that are written as they are; `None` removes.
-    pub(super) raw: BTreeMap<String, Option<String>>,
-    pub(super) committed: BTreeMap<String, String>,
+    pub(super) desk: Desk,
     /// Source and foreign commits so far: their times must not depend on how long things took.
     pub(super) hands: i64,
     known: Option<Oid>,
     pub(super) seen: Vec<Oid>,
-    submitted: Option<Oid>,
-    reports: Vec<AppReport>,
-    trouble: Option<String>,
+    pub(super) submitted: Option<Oid>,
+    pub(super) reports: Vec<AppReport>,
+    pub(super) trouble: Option<String>,
     pub(super) out: Vec<String>,
-    findings: Vec<String>,
+    /// `#! ground`: what is printed is the same in every world. No times; commits are told when a wait is over, since elsewhere
+    /// they come whenever they come.
+    pub(super) plain: bool,
+    /// Commits that are to be told then.
+    later: Vec<String>,
+    pub(super) findings: Vec<String>,
     disturbed: bool,
+    /// Commits that the undisturbed play had after the present command.
+    pub(super) wanted: Option<usize>,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(world: &'a World, around: &'a Around, weather: Rc<Weather>, conditions: &Conditions) -> Self {
+    pub(super) fn new(
+        world: &'a World,
+        around: &'a Around,
+        weather: Rc<Weather>,
+        conditions: &Conditions,
+        script: &Script,
+    ) -> Self {
         let remote = Remote::new("shop", SOURCE, LIVE);
         let mut stage = Self {
             world,
@@ -108,10 +118,7 @@ impl<'a> Stage<'a> {
             reader: MemoryGit::open(&remote),
             remote,
             processes: Vec::new(),
-            apps: Vec::new(),
-            current: 0,
-            raw: BTreeMap::new(),
-            committed: BTreeMap::new(),
+            desk: Desk::default(),
             hands: 0,
             known: None,
             seen: Vec::new(),
@@ -119,8 +126,11 @@ impl<'a> Stage<'a> {
             reports: Vec::new(),
             trouble: None,
             out: Vec::new(),
+            plain: script.directive("ground").is_some(),
+            later: Vec::new(),
             findings: Vec::new(),
             disturbed: conditions.crash.is_some() || conditions.chance.is_some() || conditions.commits.is_some(),
+            wanted: None,
         };
         stage.staff(conditions.processes.max(1));
         stage
@@ -138,7 +148,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Every process is ended and started again: its mirror is still on its disk.
-    pub(super) fn restart(&mut self) {
+    pub(super) fn revive_all(&mut self) {
         for index in 0..self.processes.len() {
             self.revive(index);
         }
@@ -170,20 +180,19 @@ impl<'a> Stage<'a> {
     /// Follows one command. `wanted`: commits that the undisturbed play had after it.
     pub(super) fn follow(&mut self, block: &Block, wanted: Option<usize>) -> Result<Vec<String>, String> {
         self.out.clear();
-        self.command(block, wanted)?;
-        self.news()?;
-        Ok(std::mem::take(&mut self.out))
+        self.wanted = wanted;
+        ground::follow(self, block)
     }
 
     // --- people ---
 
     /// A person's word, said by a process of its own, again after a crash, as people do.
-    pub(super) fn say(
+    pub(super) fn speak(
         &mut self,
-        wanted: Option<usize>,
         mut word: impl FnMut(&mut Reconciler<'a>) -> Result<crate::reconcile::Made, crate::reconcile::Trouble>,
     ) -> Result<(), String> {
         use crate::reconcile::Trouble;
+        let wanted = self.wanted;
         let before = self.head();
         let mut git = MemoryGit::open(&self.remote);
         for attempt in 0..50 {
@@ -229,8 +238,12 @@ impl<'a> Stage<'a> {
                 for commit in fresh.into_iter().rev() {
                     let title = commit.message.lines().next().unwrap_or_default();
                     let ours = crate::git::trailers::Message::parse(&commit.message).only("Windlass-Release").is_some();
-                    let at = if ours { time::show(commit.time - EPOCH) } else { "by hand:".to_owned() };
-                    self.out.push(format!("{at} {title}"));
+                    match (ours, self.plain) {
+                        (true, true) => self.later.push(title.to_owned()),
+                        (true, false) => self.out.push(format!("{} {title}", time::show(commit.time - EPOCH))),
+                        (false, true) => self.later.push(format!("by hand: {title}")),
+                        (false, false) => self.out.push(format!("by hand: {title}")),
+                    }
                     self.seen.push(commit.id);
                 }
             }
@@ -240,7 +253,7 @@ impl<'a> Stage<'a> {
             self.submitted = Some(head);
             self.reader.fetch().map_err(|error| error.to_string())?;
             let mut all = ObjectSet::default();
-            let paths: std::collections::BTreeSet<&str> = self.apps.iter().map(|app| app.path.as_str()).collect();
+            let paths: std::collections::BTreeSet<&str> = self.desk.apps.iter().map(|app| app.path.as_str()).collect();
             for path in paths {
                 // What cannot be read cannot be applied: the applier stays where it is.
                 let Ok(objects) = layout::read_live(&self.reader, head, path) else { return Ok(()) };
@@ -268,7 +281,7 @@ impl<'a> Stage<'a> {
                 }
                 Err(trouble) => {
                     let text = trouble.to_string();
-                    if !self.disturbed && self.trouble.as_ref() != Some(&text) {
+                    if !self.disturbed && !self.plain && self.trouble.as_ref() != Some(&text) {
                         self.out.push(format!("{} error: {text}", time::show(self.seconds())));
                     }
                     self.trouble = Some(text);
@@ -326,7 +339,8 @@ impl<'a> Stage<'a> {
     }
 
     /// `run`: the time passes.
-    pub(super) fn run(&mut self, ms: u64, wanted: Option<usize>) -> Result<(), String> {
+    pub(super) fn live_on(&mut self, ms: u64) -> Result<(), String> {
+        let wanted = self.wanted;
         let end = self.world.elapsed() + ms;
         self.pass_time(end, None, |_, _| false)?;
         if wanted.is_some() {
@@ -337,15 +351,20 @@ impl<'a> Stage<'a> {
     }
 
     /// `until`: the time passes until all is at rest (`None`), or until an app holds with this code.
-    pub(super) fn until(&mut self, code: Option<&str>, wanted: Option<usize>) -> Result<(), String> {
+    pub(super) fn live_until(&mut self, code: Option<&str>) -> Result<(), String> {
+        let wanted = self.wanted;
         let end = self.world.elapsed() + PATIENCE;
         let reached = self.pass_time(end, wanted, |stage, _| match code {
             None => stage.is_applied() && stage.trouble.is_none() && stage.reports.iter().all(|report| report.hold.is_none()),
-            Some(code) => stage.reports.iter().any(|report| {
-                let held = report.hold.as_ref().is_some_and(|hold| hold.reason.code() == code);
-                held || (code == "error" && report.error.is_some())
-            }),
+            Some(code) => {
+                let holds = stage.reports.iter().any(|report| {
+                    let held = report.hold.as_ref().is_some_and(|hold| hold.reason.code() == code);
+                    held || (code == "error" && report.error.is_some())
+                });
+                holds && (!stage.plain || stage.is_still())
+            }
         })?;
+        self.out.append(&mut self.later);
         if !reached {
             self.out.push("this did not come about within 4 h".to_owned());
         }
@@ -375,9 +394,19 @@ impl<'a> Stage<'a> {
     /// Whether the newest commit is applied and the cluster stands still. Wake-ups of controllers that only look at a
     /// deadline lie further ahead than pods need for anything.
     fn is_applied(&self) -> bool {
+        let applied = self.world.lock().applier.applied().map(str::to_owned) == self.head().map(|head| head.to_string());
+        applied && self.stands_still()
+    }
+
+    /// Whether nothing more happens in the cluster before somebody acts.
+    fn is_still(&self) -> bool {
+        let suspended = self.world.lock().applier.suspended;
+        self.is_applied() || (suspended && self.stands_still())
+    }
+
+    fn stands_still(&self) -> bool {
         let state = self.world.lock();
-        let applied = state.applier.applied().map(str::to_owned) == self.head().map(|head| head.to_string());
-        applied && state.cluster.next_event().is_none_or(|at| at > state.cluster.now() + STILL)
+        state.cluster.next_event().is_none_or(|at| at > state.cluster.now() + STILL)
     }
 
     // --- the end ---
@@ -397,7 +426,7 @@ impl<'a> Stage<'a> {
         let mut story: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
         for commit in self.log()?.into_iter().rev() {
             let title = commit.message.lines().next().unwrap_or_default().to_owned();
-            let app = self.apps.iter().find(|app| title.starts_with(&format!("{}: ", app.name)));
+            let app = self.desk.apps.iter().find(|app| title.starts_with(&format!("{}: ", app.name)));
             let path = app.map_or("", |app| &app.path);
             let tree = self.remote.tree(commit.id, path).map_err(|error| error.to_string())?;
             // Of a person's commit the whole tree would hold Windlass' times.
@@ -407,7 +436,7 @@ impl<'a> Stage<'a> {
         let (head, restless) = (self.head(), !self.disturbed && self.writes_again()?);
         let state = self.world.lock();
         if !self.disturbed || script.directive("crash").is_none() {
-            self.findings.extend(rests::capacity(&self.apps, script, &state));
+            self.findings.extend(rests::capacity(&self.desk.apps, script.directive("unavailable"), &state));
         }
         drop(state);
         Ok(Play {

@@ -1,13 +1,15 @@
 //! What `status` prints.
 
+use super::picture::{Picture, standing};
 use super::stage::Stage;
 use super::{NAMESPACE, time};
-use crate::reconcile::AppReport;
+use crate::git::Repo as _;
+use crate::reconcile::{AppReport, layout};
 use crate::sim::cluster::{Cluster, Request};
 use crate::sim::world::EPOCH;
 
 impl Stage<'_> {
-    pub(super) fn status(&mut self) -> Result<(), String> {
+    pub(super) fn full_status(&mut self) -> Result<(), String> {
         let reports = match self.look() {
             Ok(reports) => reports,
             Err(text) => {
@@ -18,33 +20,43 @@ impl Stage<'_> {
         let mut lines = Vec::new();
         for report in &reports {
             lines.extend(of_report(report));
-            lines.push(format!("  {}", self.cluster(&report.id.name)));
+            lines.push(format!("  {}", self.picture(&report.id.name)));
         }
         self.out.extend(lines);
         Ok(())
     }
 
-    /// Pods (Ready of all) by image, and the share of plain requests by version.
-    fn cluster(&self, name: &str) -> String {
+    /// What every world can say: where the live branch says that the apps stand, and what the cluster shows.
+    pub(super) fn plain_status(&mut self) -> Result<(), String> {
+        if self.weather.down.get() {
+            self.out.push(super::UNREACHABLE.to_owned());
+            return Ok(());
+        }
+        let Some(head) = self.head() else { return Err("the live branch does not exist yet".to_owned()) };
+        self.reader.fetch().map_err(|error| error.to_string())?;
+        for id in layout::recorded_apps(&self.reader, head).map_err(|trouble| trouble.to_string())? {
+            let state = layout::read_state(&self.reader, head, &id).map_err(|trouble| trouble.to_string())?;
+            let rollout = layout::read_rollout(&self.reader, head, &id).map_err(|trouble| trouble.to_string())?;
+            let (Some(state), Some(rollout)) = (state, rollout) else { continue };
+            let report = self.reports.iter().find(|report| report.id == id);
+            let hold = report.and_then(|report| report.hold.as_ref()).map(|hold| hold.reason.code());
+            self.out.extend(standing(&id.path, &state, rollout.steps.len(), hold));
+            self.out.push(format!("  {}", self.picture(&id.name)));
+        }
+        Ok(())
+    }
+
+    /// Pods by image, and the share of plain requests by version.
+    fn picture(&self, name: &str) -> Picture {
         let state = self.world.lock();
         let key = Cluster::deployment(NAMESPACE, name);
-        let pods: Vec<String> = state
-            .cluster
-            .pods_by(&key, "/spec/containers/0/image")
-            .into_iter()
-            .map(|(image, counts)| {
-                let version = image.rsplit(':').next().unwrap_or_default().to_owned();
-                format!("{version}: {} of {} ready", counts.ready, counts.pods)
-            })
-            .collect();
+        let pods = state.cluster.pods_by(&key, "/spec/containers/0/image").into_iter().map(|(image, counts)| {
+            let version = image.rsplit(':').next().unwrap_or_default().to_owned();
+            (version, (counts.ready, counts.pods))
+        });
         let plain = state.cluster.traffic(&Request::to(&format!("{name}.example")), "version");
         let shares = plain.unwrap_or_else(|_| state.cluster.service_traffic(NAMESPACE, name, "version"));
-        let mut parts: Vec<String> =
-            shares.by_label.iter().map(|(version, share)| format!("{version}: {:.0} %", share * 100.0)).collect();
-        if shares.nobody > 0.0 {
-            parts.push(format!("nobody: {:.0} %", shares.nobody * 100.0));
-        }
-        format!("pods {}; requests {}", pods.join(", "), parts.join(", "))
+        Picture { pods: pods.collect(), shares: shares.by_label, nobody: shares.nobody }
     }
 }
 
