@@ -11,14 +11,20 @@ use windlass::git::Repo as _;
 use windlass::sim::invariants;
 use windlass::sim::scenario::{Conditions, Play, Script, play};
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
+/// A folder of scenarios; those of `ground` are played in the lab, too.
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
 }
 
 /// Name and text of every scenario.
 fn all() -> Vec<(String, Script)> {
+    read("scenarios")
+}
+
+/// Name and text of every scenario of a folder.
+pub(crate) fn read(name: &str) -> Vec<(String, Script)> {
     let chosen = std::env::var("WINDLASS_SCENARIO").unwrap_or_default();
-    let mut found: Vec<(String, Script)> = std::fs::read_dir(folder())
+    let mut found: Vec<(String, Script)> = std::fs::read_dir(folder(name))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
@@ -31,7 +37,7 @@ fn all() -> Vec<(String, Script)> {
         .filter(|(name, _)| name.contains(&chosen))
         .collect();
     found.sort_by(|a, b| a.0.cmp(&b.0));
-    assert!(!found.is_empty(), "no scenario is called `{chosen}`");
+    assert!(!found.is_empty() || !chosen.is_empty(), "{name} holds no scenario");
     found
 }
 
@@ -72,8 +78,18 @@ fn judge(name: &str, script: &Script, played: &Play) -> Vec<String> {
 
 #[test]
 fn scenarios_play_as_they_are_written() {
+    play_all("scenarios");
+}
+
+/// The texts that the lab plays with real servers (`lab::ground`), in the simulator.
+#[test]
+fn the_labs_scenarios_play_in_the_simulator() {
+    play_all("ground");
+}
+
+fn play_all(place: &str) {
     let update = std::env::var("WINDLASS_UPDATE").is_ok_and(|value| value == "1");
-    let wrong = each(&all(), |(name, script)| {
+    let wrong = each(&read(place), |(name, script)| {
         let played = match play(script, &Conditions::default()) {
             Ok(played) => played,
             Err(failure) => return vec![format!("{name}: {failure}")],
@@ -81,7 +97,7 @@ fn scenarios_play_as_they_are_written() {
         let mut wrong = judge(name, script, &played);
         let (is, should) = (script.with_output(&played.outputs).to_string(), script.to_string());
         if update {
-            std::fs::write(folder().join(format!("{name}.txt")), &is).unwrap();
+            std::fs::write(folder(place).join(format!("{name}.txt")), &is).unwrap();
         } else if is != should {
             let diff = similar::TextDiff::from_lines(&should, &is);
             wrong.push(format!("{name}:\n{}", diff.unified_diff().context_radius(4).header("written", "played")));

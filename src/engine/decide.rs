@@ -354,8 +354,21 @@ fn releasing(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision
         };
         return Ok(Decision::Hold(hold, Box::new(state)));
     }
+    if wait::is_stranded(&state, input) && state.leg != Leg::RestoreRoutes {
+        return restore(input, state);
+    }
     if let Some(decision) = waiting(input, &state, ground)? {
         return Ok(decision);
+    }
+    if state.leg == Leg::RestoreRoutes {
+        return restore(input, state);
+    }
+    let mut state = state;
+    if let (Leg::RestorePods, false, Some(Seen::Sight(sight))) = (state.leg, state.shape.stable_labelled, &input.seen)
+        && state.stable_selector.is_some()
+    {
+        // Another cluster may tell its pods apart by another value.
+        state.stable_selector.clone_from(&sight.revision_label);
     }
     let narrow = moves::narrow(&state);
     if let Some((leg, shape)) = legs::within_step(rollout, state.step, ground, &state.shape, narrow.as_ref()) {
@@ -372,6 +385,21 @@ fn releasing(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision
         Gates::Inconclusive { why, facts } => stop(input, &state, why, facts),
         Gates::Pass(facts) => next_step(input, state, ground, facts),
     }
+}
+
+/// The cluster has lost the stable pods. Looks at the metrics so far were about another cluster, or about one without them.
+fn restore(input: &Input<'_>, state: State) -> Result<Decision, RenderError> {
+    let stable = input.stable.ok_or_else(|| moves::missing_slot("stable"))?;
+    let (leg, shape) = legs::restore(&state.shape, Ground::of(input.rollout, stable)?.surges);
+    let why = vec![match state.leg {
+        Leg::RestoreRoutes => done(input, &state),
+        _ => "The cluster runs new pods only, more than the step allows, and no stable ones: it is new, or they were deleted. The \
+              stable pods come back first, then the step's."
+            .to_owned(),
+    }];
+    let mut state = state;
+    state.tallies.clear();
+    step(input, state, leg, shape, why, Vec::new())
 }
 
 fn step(

@@ -138,6 +138,17 @@ pub(super) fn roll_back(shape: &Shape, surges: bool) -> (Leg, Shape) {
     (Leg::RollbackEnd, Shape::stable(shape.stable_labelled))
 }
 
+/// The next move where the cluster has lost the stable pods: as a rollback goes, up to where all stable pods are there. From
+/// that shape the step begins anew, with all of its pods in one batch.
+///
+/// The stable Service stays narrowed all the while, so that the new version never gets more requests than the step gave it.
+pub(super) fn restore(shape: &Shape, surges: bool) -> (Leg, Shape) {
+    match roll_back(shape, surges) {
+        (Leg::RollbackRoutes, shape) => (Leg::RestoreRoutes, shape),
+        (_, shape) => (Leg::RestorePods, shape),
+    }
+}
+
 /// The shape after the workload went to another size in the middle of a release. Its controller scales both versions in
 /// proportion. On the way down the shape holds them at just what that leaves: were more updated pods asked for, old pods would
 /// go before those are there. Where they are fewer than the step wants, growing to that comes next.

@@ -127,6 +127,10 @@ pub enum Leg {
     Resume,
     /// The candidate becomes stable.
     Complete,
+    /// The cluster has lost the stable pods: requests to the stable version, until both versions are there again.
+    RestoreRoutes,
+    /// The cluster has lost the stable pods: they come back, then the step's pods.
+    RestorePods,
     /// Rollback: requests to the stable version.
     RollbackRoutes,
     /// Rollback: the stable pods come back.
@@ -150,6 +154,8 @@ impl Leg {
             Self::Shift => "shift",
             Self::Resume => "resume",
             Self::Complete => "complete",
+            Self::RestoreRoutes => "restore-routes",
+            Self::RestorePods => "restore-pods",
             Self::RollbackRoutes => "rollback-routes",
             Self::RollbackPods => "rollback-pods",
             Self::RollbackEnd => "rollback-end",

@@ -42,7 +42,21 @@ pub(super) fn missing(state: &State, input: &Input<'_>, ground: Ground) -> Optio
         return Some((Reason::NotApplied, text));
     }
     let counts = sight.counts?;
+    if is_stranded(state, input) && state.leg != Leg::RestoreRoutes {
+        let text = format!("the cluster runs no stable pod, and {} new ones", counts.updated);
+        return Some((Reason::NotReady, text));
+    }
     pods_missing(state, input.rollout, ground, counts).map(|text| (Reason::NotReady, text))
+}
+
+/// Whether the cluster has none of the stable pods that the shape keeps, and more new ones than it allows: the shape came to a
+/// cluster that had never run the stable version (a Deployment there has no older ReplicaSet, so that its controller makes all
+/// pods from the new template), or somebody has deleted that ReplicaSet. A controller never brings old pods back by itself.
+pub(super) fn is_stranded(state: &State, input: &Input<'_>) -> bool {
+    let Pods::Held { size, to, .. } = state.shape.pods else { return false };
+    let Some(Seen::Sight(sight)) = &input.seen else { return false };
+    let all_new = |counts: Counts| counts.updated > to && counts.replicas == counts.updated;
+    to < size && sight.applied && sight.counts.is_some_and(all_new)
 }
 
 /// Kruise's readiness of a batch (reference 2.3), and that the pods which were to go are gone.
@@ -50,7 +64,7 @@ fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts
     let Counts { replicas, updated, updated_ready, .. } = counts;
     let (desired, threshold, all) = match (state.shape.pods, state.leg) {
         // Traffic goes back first, however the pods are.
-        (_, Leg::RollbackRoutes) => return None,
+        (_, Leg::RollbackRoutes | Leg::RestoreRoutes) => return None,
         (Pods::Held { to, phase, size, .. }, _) => {
             if phase == PodsPhase::Shift && replicas > size {
                 return Some(format!("{replicas} pods run, {size} shall: old pods are going"));
@@ -58,7 +72,7 @@ fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts
             (to, rollout.failure_threshold.unwrap_or(Amount::Pods(0)), false)
         }
         (Pods::Candidate, _) => (ground.size, Amount::Pods(0), true),
-        (Pods::Stable | Pods::Returning { .. }, Leg::Label | Leg::RollbackPods) => (ground.size, Amount::Pods(0), true),
+        (Pods::Stable | Pods::Returning { .. }, Leg::Label | Leg::RollbackPods | Leg::RestorePods) => (ground.size, Amount::Pods(0), true),
         (Pods::Stable | Pods::Returning { .. }, _) => return None,
     };
     if updated < desired {
@@ -103,7 +117,7 @@ pub(super) fn hold(state: &State, rollout: &Rollout, reason: Reason, text: Strin
 
 /// Seconds that must pass after a routing change before anything follows it (Kruise's `gracePeriodSeconds`).
 pub(super) fn grace(state: &State, rollout: &Rollout) -> i64 {
-    let routed = matches!(state.leg, Leg::Shift | Leg::Widen | Leg::Unroute | Leg::RollbackRoutes);
+    let routed = matches!(state.leg, Leg::Shift | Leg::Widen | Leg::Unroute | Leg::RollbackRoutes | Leg::RestoreRoutes);
     if !routed {
         return 0;
     }

@@ -35,6 +35,8 @@ pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&
         Leg::Unroute => format!("{at}, routes as you wrote them"),
         Leg::Resume => "finalise, the workload's own strategy takes over".to_owned(),
         Leg::Complete => format!("release {} complete", state.release),
+        Leg::RestoreRoutes => format!("{at}, the cluster lost the stable pods: all requests to the stable version"),
+        Leg::RestorePods => format!("{at}, the cluster lost the stable pods: they come back"),
         Leg::RollbackRoutes => "roll back, all requests to the stable version".to_owned(),
         Leg::RollbackPods => "roll back, stable pods".to_owned(),
         Leg::RollbackEnd => format!("release {} rolled back", state.release),

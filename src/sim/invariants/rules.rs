@@ -177,7 +177,7 @@ fn pods_never_shrink(step: &Step, before: &Side, after: &Side, say: &mut impl Fn
     }
     let (was, is) = (updated(&before.state, size(before)), updated(&after.state, size(after)));
     let resized = kind(step) == "sync" && size(before) != size(after);
-    if is < was && !resized {
+    if is < was && !resized && kind(step) != "restore-pods" {
         say(Rule::PodsNeverShrink, format!("{was} updated pods become {is}"));
     }
 }
