@@ -16,6 +16,7 @@ pub(crate) mod watch;
 
 mod doctor;
 mod observers;
+mod ground;
 mod releases;
 mod rivals;
 mod trials;

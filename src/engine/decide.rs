@@ -393,9 +393,11 @@ fn restore(input: &Input<'_>, state: State) -> Result<Decision, RenderError> {
     let (leg, shape) = legs::restore(&state.shape, Ground::of(input.rollout, stable)?.surges);
     let why = vec![match state.leg {
         Leg::RestoreRoutes => done(input, &state),
-        _ => "The cluster runs new pods only, more than the step allows, and no stable ones: it is new, or they were deleted. The \
+        _ => {
+            "The cluster runs new pods only, more than the step allows, and no stable ones: it is new, or they were deleted. The \
               stable pods come back first, then the step's."
-            .to_owned(),
+                .to_owned()
+        }
     }];
     let mut state = state;
     state.tallies.clear();

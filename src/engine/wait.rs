@@ -72,7 +72,9 @@ fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts
             (to, rollout.failure_threshold.unwrap_or(Amount::Pods(0)), false)
         }
         (Pods::Candidate, _) => (ground.size, Amount::Pods(0), true),
-        (Pods::Stable | Pods::Returning { .. }, Leg::Label | Leg::RollbackPods | Leg::RestorePods) => (ground.size, Amount::Pods(0), true),
+        (Pods::Stable | Pods::Returning { .. }, Leg::Label | Leg::RollbackPods | Leg::RestorePods) => {
+            (ground.size, Amount::Pods(0), true)
+        }
         (Pods::Stable | Pods::Returning { .. }, _) => return None,
     };
     if updated < desired {

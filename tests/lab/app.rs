@@ -6,10 +6,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use windlass::engine::{Phase, State};
+use windlass::reconcile::AppId;
 
 use super::files::Files;
 use super::program::Program;
 use super::repository::Repository;
+use super::rests::Subject;
 use super::servers::Lab;
 
 /// The longest wait for anything that a release does. Far more than it takes: a machine may be busy with other things.
@@ -39,6 +41,17 @@ impl<'a> App<'a> {
     /// The source path and the live path.
     pub(crate) fn path(&self) -> String {
         format!("apps/{}", self.name())
+    }
+
+    pub(crate) fn subject(&self) -> Subject {
+        let files = self.files.borrow();
+        Subject {
+            url: self.repository.url.clone(),
+            id: AppId { path: self.path(), name: self.name().to_owned() },
+            namespace: "shop".to_owned(),
+            unavailable: files.unavailable,
+            routed: files.routed,
+        }
     }
 
     /// A developer changes the source.

@@ -8,7 +8,12 @@ use super::servers::Lab;
 /// An Application named `name`: automated, prune, self-heal, and a retry that takes a newer commit instead of holding on to the old one.
 /// `path` is relative to the branch's root; objects that name no namespace go to `namespace`.
 pub(crate) fn apply_branch(lab: &Lab, name: &str, repository: &Repository, branch: &str, path: &str, namespace: &str) {
-    let (argo, url) = (lab.var("LAB_ARGO_NAMESPACE"), &repository.url);
+    apply_url(lab, name, &repository.url, branch, path, namespace);
+}
+
+/// The same for a repository at any address.
+pub(crate) fn apply_url(lab: &Lab, name: &str, url: &str, branch: &str, path: &str, namespace: &str) {
+    let argo = lab.var("LAB_ARGO_NAMESPACE");
     lab.apply(&format!(
         "apiVersion: argoproj.io/v1alpha1
 kind: Application

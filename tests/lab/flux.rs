@@ -8,7 +8,12 @@ use super::servers::Lab;
 /// A GitRepository and a Kustomization named `name`: each second, prune, no waiting for health (a held workload never gets there).
 /// `path` is relative to the branch's root; `namespace` is set on every object, as `targetNamespace`.
 pub(crate) fn apply_branch(lab: &Lab, name: &str, repository: &Repository, branch: &str, path: &str, namespace: Option<&str>) {
-    let (flux, url) = (lab.var("LAB_FLUX_NAMESPACE"), &repository.url);
+    apply_url(lab, name, &repository.url, branch, path, namespace);
+}
+
+/// The same for a repository at any address.
+pub(crate) fn apply_url(lab: &Lab, name: &str, url: &str, branch: &str, path: &str, namespace: Option<&str>) {
+    let flux = lab.var("LAB_FLUX_NAMESPACE");
     let target = namespace.map(|namespace| format!("\n  targetNamespace: {namespace}")).unwrap_or_default();
     lab.apply(&format!(
         "apiVersion: source.toolkit.fluxcd.io/v1

@@ -144,7 +144,7 @@ fn judged_by_prometheus(shop: &Shop<'_>) {
         assert!(shop.lab.get("shop", kind, name).is_none(), "{gone} is still there");
     }
 
-    let steps = history(&app);
+    let steps = history(&app.subject());
     let grow_and_shift = ["1/4 grow", "1/4 shift", "2/4 grow", "2/4 shift", "3/4 grow", "3/4 shift"];
     let mut expected = grow_and_shift.to_vec();
     expected.extend(["4/4 widen", "4/4 unroute", "4/4 grow", "4/4 shift", "4/4 resume", "complete"]);
@@ -165,7 +165,7 @@ fn judged_by_prometheus(shop: &Shop<'_>) {
         gates.iter().any(|gate| gate.contains("\"pass\"")) && gates.iter().any(|gate| gate.contains("\"fail\"")),
         "{gates:?}"
     );
-    check(&app, shop.watcher, &steps);
+    check(&app.subject(), shop.watcher, &steps);
     same_story(&app);
 }
 
@@ -217,7 +217,7 @@ fn sizes_and_candidates_change(shop: &Shop<'_>) {
     let (_, state) = app.wait_end(&mut windlass, 3);
     assert!(is_outcome(&state, true, "") && state.rejected.is_empty(), "{state:?}");
 
-    let steps = history(&app);
+    let steps = history(&app.subject());
     let whole = ["1/3 grow", "1/3 shift", "2/3 grow", "2/3 shift", "3/3 grow", "3/3 shift", "3/3 resume", "complete"];
     // On the way down the controller leaves one updated pod less than the step wants: it comes back before an old one goes.
     let mut resized = whole.to_vec();
@@ -228,7 +228,7 @@ fn sizes_and_candidates_change(shop: &Shop<'_>) {
     assert_eq!(words(&steps, 3), whole);
     let approvals = steps.iter().filter_map(|step| step.trailer("Windlass-Approved-By"));
     assert_eq!(approvals.filter(|approval| approval.contains("\"alice\"")).count(), 5);
-    let rests = check(&app, shop.watcher, &steps);
+    let rests = check(&app.subject(), shop.watcher, &steps);
     // Version 4 met no pod of version 3.
     let mixed = rests.iter().find(|rest| rest.real.contains_key("shop/cart:3") && rest.real.contains_key("shop/cart:4"));
     assert!(mixed.is_none(), "{:?}", mixed.map(|rest| &rest.real));
@@ -283,12 +283,12 @@ fn stopped_and_taken_back(shop: &Shop<'_>) {
     assert_eq!(state.rejected.len(), 3);
     is_stable(&end);
 
-    let steps = history(&app);
+    let steps = history(&app.subject());
     assert_eq!(words(&steps, 1), ["1/3 grow", "1/3 rollback-pods", "rollback-end"]);
     let half = ["1/3 grow", "1/3 shift", "2/3 grow", "2/3 shift"];
     assert_eq!(words(&steps, 2), [&half[..], &["rollback-end"]].concat());
     let reverted = [&half[..], &["a person's", "2/3 rollback-routes", "2/3 rollback-pods", "rollback-end"]].concat();
     assert_eq!(words(&steps, 3), reverted);
-    check(&app, shop.watcher, &steps);
+    check(&app.subject(), shop.watcher, &steps);
     same_story(&app);
 }

@@ -13,7 +13,6 @@ use windlass::reconcile::{AppId, layout};
 use windlass::render::{Pods, PodsPhase, Routes};
 use windlass::sim::cluster::Cluster;
 
-use super::app::App;
 use super::watch::{Change, Watcher};
 
 /// A commit of the live branch that changed an app.
@@ -41,13 +40,26 @@ impl Step {
 /// Image → (pods, Ready).
 type Counts = BTreeMap<String, (u64, u64)>;
 
+/// An app whose commits and pods are looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    /// The repository's address.
+    pub(crate) url: String,
+    pub(crate) id: AppId,
+    pub(crate) namespace: String,
+    /// The user's own `maxUnavailable`; `None`: the API's default, 25 % rounded down.
+    pub(crate) unavailable: Option<u32>,
+    /// Whether an Ingress divides requests.
+    pub(crate) routed: bool,
+}
+
 /// Every commit of an app, oldest first.
-pub(crate) fn history(app: &App<'_>) -> Vec<Step> {
-    let mut options = Options::new(app.repository.url.clone(), "deploy");
+pub(crate) fn history(app: &Subject) -> Vec<Step> {
+    let mut options = Options::new(app.url.clone(), "deploy");
     options.source = Some("main".to_owned());
     let mut store = Store::open(options).unwrap();
     let heads = store.fetch().unwrap();
-    let id = AppId { path: app.path(), name: app.name().to_owned() };
+    let id = app.id.clone();
     let mut steps = Vec::new();
     let mut at: Option<Oid> = heads.live;
     while let Some(commit) = at {
@@ -81,29 +93,42 @@ pub(crate) struct Rest {
     pub(crate) floor: u64,
 }
 
-fn version(object: &Value) -> u64 {
+pub(crate) fn version(object: &Value) -> u64 {
     object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Checks every commit of an app against what the cluster did, and gives what was seen. `watcher` must have been there before the app.
+/// Checks every commit of an app against what the cluster did, and gives what was seen. `watcher` must have been there before the first
+/// of these commits.
 ///
 /// # Panics
 /// With a table of all commits, where real controllers, plan and simulated controllers differ anywhere, or pods were too few.
-pub(crate) fn check(app: &App<'_>, watcher: &Watcher, history: &[Step]) -> Vec<Rest> {
-    let name = app.name();
+pub(crate) fn check(app: &Subject, watcher: &Watcher, history: &[Step]) -> Vec<Rest> {
+    let (rests, wrong) = compare(app, watcher, history);
+    let table = table(&rests);
+    println!("{table}");
+    assert!(wrong.is_empty(), "{}\n{table}", wrong.join("\n"));
+    rests
+}
+
+/// What was seen, and all that is wrong with it.
+pub(crate) fn compare(app: &Subject, watcher: &Watcher, history: &[Step]) -> (Vec<Rest>, Vec<String>) {
+    let name = app.id.name.as_str();
     // One order for all kinds: etcd's revision, not the time of arrival.
     let prefix = format!("{name}-");
-    let mut changes: Vec<Change> =
-        watcher.changes().into_iter().filter(|change| change.name == name || change.name.starts_with(&prefix)).collect();
+    let mut changes: Vec<Change> = watcher
+        .changes_in(&app.namespace)
+        .into_iter()
+        .filter(|change| change.name == name || change.name.starts_with(&prefix))
+        .collect();
     changes.sort_by_key(|change| version(&change.object));
     let marks = applied(&changes, name, history);
-    let mut cluster = Cluster::new("shop");
+    let mut cluster = Cluster::new(&app.namespace);
     let (mut rests, mut wrong, mut size_before) = (Vec::new(), Vec::new(), 0);
     for (index, (step, from)) in marks.iter().enumerate() {
         let until = marks.get(index + 1).map_or(u64::MAX, |(_, version)| *version);
         cluster.apply(&step.live).unwrap();
         cluster.advance(60_000);
-        let key = Cluster::deployment("shop", name);
+        let key = Cluster::deployment(&app.namespace, name);
         let simulated: Counts = cluster
             .pods_by(&key, "/spec/containers/0/image")
             .into_iter()
@@ -126,7 +151,7 @@ pub(crate) fn check(app: &App<'_>, watcher: &Watcher, history: &[Step]) -> Vec<R
         }
         let strict = matches!(step.state.shape.pods, Pods::Held { .. } | Pods::Returning { .. });
         let smaller = if index == 0 { 0 } else { size.min(size_before) };
-        let unavailable = app.files.borrow().unavailable.map_or(smaller / 4, u64::from);
+        let unavailable = app.unavailable.map_or(smaller / 4, u64::from);
         let floor = if strict { smaller } else { smaller.saturating_sub(unavailable) };
         let sets =
             fewest(&changes, *from, until, |at| pods(&changes[..at], name, u64::MAX).values().map(|(_, ready)| ready).sum());
@@ -136,7 +161,7 @@ pub(crate) fn check(app: &App<'_>, watcher: &Watcher, history: &[Step]) -> Vec<R
                 wrong.push(format!("{}: the {who} had only {least} Ready pods, {floor} were to stay", step.subject));
             }
         }
-        if index > 0 && app.files.borrow().routed && fewest(&changes, *from, until, |at| endpoints(&changes[..at], name)) == 0 {
+        if index > 0 && app.routed && fewest(&changes, *from, until, |at| endpoints(&changes[..at], name)) == 0 {
             wrong.push(format!("{}: the stable Service had no Ready pod", step.subject));
         }
         if let (Routes::Split { .. }, Leg::Shift) = (&step.state.shape.routes, step.state.leg) {
@@ -149,13 +174,10 @@ pub(crate) fn check(app: &App<'_>, watcher: &Watcher, history: &[Step]) -> Vec<R
         size_before = size;
         rests.push(Rest { subject: step.subject.clone(), real, least: [sets, slices], floor });
     }
-    let table = table(&rests);
-    println!("{table}");
-    assert!(wrong.is_empty(), "{}\n{table}", wrong.join("\n"));
-    rests
+    (rests, wrong)
 }
 
-fn table(rests: &[Rest]) -> String {
+pub(crate) fn table(rests: &[Rest]) -> String {
     let mut text = String::new();
     for Rest { subject, real, least, floor } in rests {
         let pods: Vec<String> = real

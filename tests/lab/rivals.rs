@@ -57,11 +57,11 @@ pub(super) fn crashes_and_rivals(shop: &Shop<'_>) {
 
     let whole = ["1/3 grow", "1/3 shift", "2/3 grow", "2/3 shift", "3/3 grow", "3/3 shift", "3/3 resume", "complete"];
     for (app, releases) in [(&mail, 2), (&news, 1)] {
-        let steps = history(app);
+        let steps = history(&app.subject());
         for release in 1..=releases {
             assert_eq!(words(&steps, release), whole, "{} release {release}", app.name());
         }
-        check(app, shop.watcher, &steps);
+        check(&app.subject(), shop.watcher, &steps);
     }
     // What a rival has done first is no trouble: commits and what is waited for, nothing else is said.
     let made: Vec<String> = [&one, &other].map(|program| program.output()).iter().flat_map(|output| quiet(output)).collect();

@@ -20,7 +20,7 @@ pub(crate) struct Lab {
     folder: PathBuf,
     program: PathBuf,
     env: BTreeMap<String, String>,
-    _one: MutexGuard<'static, ()>,
+    _one: Option<MutexGuard<'static, ()>>,
 }
 
 impl Lab {
@@ -35,8 +35,17 @@ impl Lab {
             }
         };
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        end_orphans(&program, Path::new(env!("CARGO_TARGET_TMPDIR")));
+        Some(Self::start(program, parts, Some(one)))
+    }
+
+    /// Another lab beside this one, for what is about two clusters.
+    pub(crate) fn another(&self, parts: &[&str]) -> Self {
+        Self::start(self.program.clone(), parts, None)
+    }
+
+    fn start(program: PathBuf, parts: &[&str], one: Option<MutexGuard<'static, ()>>) -> Self {
         let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        end_orphans(&program, parent);
         let folder = parent.join(format!("lab-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst)));
         std::fs::create_dir_all(&folder).unwrap();
         let mut lab = Self { folder, program, env: BTreeMap::new(), _one: one };
@@ -53,7 +62,7 @@ impl Lab {
             .unwrap();
         assert!(status.success(), "lab up failed:\n{}", std::fs::read_to_string(lab.folder.join("up.txt")).unwrap_or_default());
         lab.env = read_env(&std::fs::read_to_string(lab.folder.join("env")).unwrap());
-        Some(lab)
+        lab
     }
 
     /// A variable of the lab's `env` file.

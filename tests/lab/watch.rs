@@ -11,7 +11,10 @@ use serde_json::Value;
 
 use super::servers::Lab;
 
-/// Watches EndpointSlices, ReplicaSets and Deployments of a namespace from its start until it is dropped.
+const KINDS: [&str; 4] =
+    ["endpointslices.discovery.k8s.io", "replicasets.apps", "deployments.apps", "ingresses.networking.k8s.io"];
+
+/// Watches EndpointSlices, ReplicaSets, Deployments and Ingresses from its start until it is dropped.
 pub(crate) struct Watcher {
     start: Instant,
     seen: Arc<Mutex<Vec<Change>>>,
@@ -24,6 +27,7 @@ pub(crate) struct Change {
     /// Since the watcher's start.
     pub(crate) at: Duration,
     pub(crate) kind: String,
+    pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) deleted: bool,
     pub(crate) object: Value,
@@ -31,12 +35,21 @@ pub(crate) struct Change {
 
 impl Watcher {
     pub(crate) fn start(lab: &Lab, namespace: &str) -> Self {
+        Self::with(lab, &["-n", namespace])
+    }
+
+    /// Watches all namespaces.
+    pub(crate) fn start_everywhere(lab: &Lab) -> Self {
+        Self::with(lab, &["-A"])
+    }
+
+    fn with(lab: &Lab, place: &[&str]) -> Self {
         let (start, seen) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
-        let kinds = ["endpointslices.discovery.k8s.io", "replicasets.apps", "deployments.apps"];
-        let children = kinds.map(|kind| {
+        let children = KINDS.map(|kind| {
             let mut child = lab
                 .command("kubectl")
-                .args(["-n", namespace, "get", kind, "--watch", "--output-watch-events", "-o", "json"])
+                .args(["get", kind, "--watch", "--output-watch-events", "-o", "json"])
+                .args(place)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())
@@ -50,10 +63,12 @@ impl Watcher {
                     };
                     let object = event["object"].take();
                     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                    let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+                    let (kind, metadata) = (text(&object["kind"]), &object["metadata"]);
+                    let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
                     seen.lock().unwrap().push(Change {
                         at: start.elapsed(),
                         kind,
+                        namespace,
                         name,
                         deleted: event["type"] == "DELETED",
                         object,
@@ -72,6 +87,16 @@ impl Watcher {
 
     pub(crate) fn changes(&self) -> Vec<Change> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// What has happened in one namespace.
+    pub(crate) fn changes_in(&self, namespace: &str) -> Vec<Change> {
+        self.seen.lock().unwrap().iter().filter(|change| change.namespace == namespace).cloned().collect()
+    }
+
+    /// Changes in one namespace so far.
+    pub(crate) fn count_in(&self, namespace: &str) -> usize {
+        self.seen.lock().unwrap().iter().filter(|change| change.namespace == namespace).count()
     }
 
     /// Ready endpoints of a Service after each change of any of its EndpointSlices.

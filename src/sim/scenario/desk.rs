@@ -18,6 +18,11 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// No app yet.
+    pub fn new(setting: Setting) -> Self {
+        Self { setting, ..Self::default() }
+    }
+
     /// The app that commands are about.
     pub fn app(&mut self) -> Result<&mut App, String> {
         self.apps.get_mut(self.current).ok_or_else(|| "no app yet: `app` makes one".to_owned())

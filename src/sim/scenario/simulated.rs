@@ -85,7 +85,7 @@ impl Ground for Stage<'_> {
 
     fn new_cluster(&mut self) -> Result<(), String> {
         let mut state = self.world.lock();
-        self.findings.extend(rests::capacity(&self.desk.apps, None, &state));
+        self.findings.extend(rests::capacity(&self.desk.apps, self.spare.as_deref(), &state));
         state.new_cluster(NAMESPACE);
         self.submitted = None;
         Ok(())

@@ -98,6 +98,8 @@ pub(super) struct Stage<'a> {
     later: Vec<String>,
     pub(super) findings: Vec<String>,
     disturbed: bool,
+    /// How many pods may be missing: `#! unavailable`.
+    pub(super) spare: Option<String>,
     /// Commits that the undisturbed play had after the present command.
     pub(super) wanted: Option<usize>,
 }
@@ -130,6 +132,7 @@ impl<'a> Stage<'a> {
             later: Vec::new(),
             findings: Vec::new(),
             disturbed: conditions.crash.is_some() || conditions.chance.is_some() || conditions.commits.is_some(),
+            spare: script.directive("unavailable").map(str::to_owned),
             wanted: None,
         };
         stage.staff(conditions.processes.max(1));
@@ -436,7 +439,7 @@ impl<'a> Stage<'a> {
         let (head, restless) = (self.head(), !self.disturbed && self.writes_again()?);
         let state = self.world.lock();
         if !self.disturbed || script.directive("crash").is_none() {
-            self.findings.extend(rests::capacity(&self.desk.apps, script.directive("unavailable"), &state));
+            self.findings.extend(rests::capacity(&self.desk.apps, self.spare.as_deref(), &state));
         }
         drop(state);
         Ok(Play {
