@@ -49,7 +49,7 @@ impl<'a> App<'a> {
             url: self.repository.url.clone(),
             id: AppId { path: self.path(), name: self.name().to_owned() },
             namespace: "shop".to_owned(),
-            unavailable: files.unavailable,
+            unavailable: None,
             routed: files.routed,
         }
     }

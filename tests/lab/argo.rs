@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::repository::Repository;
+use serde_json::json;
+
+use super::repository::{Repository, api};
 use super::servers::Lab;
 
 /// An Application named `name`: automated, prune, self-heal, and a retry that takes a newer commit instead of holding on to the old one.
@@ -27,6 +29,14 @@ spec:
     retry: {{limit: 5, refresh: true, backoff: {{duration: 1s, maxDuration: 5s}}}}
 "
     ));
+}
+
+/// Lets Gitea tell Argo CD of pushes, as the documentation advises: it need not wait for its next look. That a repository's address has
+/// another port does not matter to Argo CD.
+pub(crate) fn notify(lab: &Lab, repository: &Repository) {
+    let config = json!({"url": format!("{}/api/webhook", lab.var("LAB_ARGO")), "content_type": "json"});
+    let hook = json!({"type": "gitea", "active": true, "events": ["push"], "config": config});
+    api(lab, &repository.token, "POST", &format!("/repos/{}/hooks", repository.full_name), &hook);
 }
 
 /// Waits until Argo CD has compared with a commit and found the cluster to be that.

@@ -11,9 +11,6 @@ pub(crate) struct Files {
     pub(crate) name: &'static str,
     pub(crate) version: u32,
     pub(crate) replicas: u32,
-    /// The user's own `maxUnavailable`; `None`: the API's default, 25 % rounded down.
-    pub(crate) unavailable: Option<u32>,
-    pub(crate) never_ready: bool,
     /// Whether an Ingress of class nginx divides requests.
     pub(crate) routed: bool,
     /// YAML, one step a line, indented by six.
@@ -29,20 +26,15 @@ impl Files {
 
     pub(crate) fn manifests(&self) -> String {
         let Self { name, replicas, .. } = self;
-        let strategy = self
-            .unavailable
-            .map(|pods| format!("\n  strategy: {{rollingUpdate: {{maxUnavailable: {pods}}}}}"))
-            .unwrap_or_default();
-        let notes = if self.never_ready { ", annotations: {lab/never-ready: \"true\"}" } else { "" };
         let mut text = format!(
             "apiVersion: apps/v1
 kind: Deployment
 metadata: {{name: {name}, namespace: shop}}
 spec:
-  replicas: {replicas}{strategy}
+  replicas: {replicas}
   selector: {{matchLabels: {{app: {name}}}}}
   template:
-    metadata: {{labels: {{app: {name}}}{notes}}}
+    metadata: {{labels: {{app: {name}}}}}
     spec: {{containers: [{{name: app, image: \"{image}\"}}]}}
 ",
             image = self.image()

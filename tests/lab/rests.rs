@@ -165,8 +165,9 @@ pub(crate) fn compare(app: &Subject, watcher: &Watcher, history: &[Step]) -> (Ve
             wrong.push(format!("{}: the stable Service had no Ready pod", step.subject));
         }
         if let (Routes::Split { .. }, Leg::Shift) = (&step.state.shape.routes, step.state.leg) {
-            let canary = changes.partition_point(|change| version(&change.object) < until);
-            let ready = endpoints(&changes[..canary], &format!("{name}-canary"));
+            // The most there were: where all goes back in one commit, the applier may have taken them away before the Deployment came.
+            let canary = format!("{name}-canary");
+            let ready = greatest(&changes, *from, until, |at| endpoints(&changes[..at], &canary));
             if ready != new {
                 wrong.push(format!("{}: {ready} pods take the candidate's requests, {new} are there", step.subject));
             }
@@ -256,6 +257,14 @@ fn endpoints(changes: &[Change], service: &str) -> u64 {
 
 /// The least value of `count` (of the first so many changes) from one version to another.
 fn fewest(changes: &[Change], from: u64, until: u64, count: impl Fn(usize) -> u64) -> u64 {
+    between(changes, from, until).map(count).min().unwrap_or(0)
+}
+
+fn greatest(changes: &[Change], from: u64, until: u64, count: impl Fn(usize) -> u64) -> u64 {
+    between(changes, from, until).map(count).max().unwrap_or(0)
+}
+
+fn between(changes: &[Change], from: u64, until: u64) -> std::ops::RangeInclusive<usize> {
     let position = |at: u64| changes.partition_point(|change| version(&change.object) < at);
-    (position(from)..=position(until)).map(count).min().unwrap_or(0)
+    position(from)..=position(until)
 }

@@ -9,7 +9,7 @@ use super::releases::{Shop, is_outcome, same_story, words};
 use super::repository::Repository;
 use super::rests::{check, history};
 
-/// (8) and (9): windlass is killed in mid-release, again and again; then two of them work at once on two apps. The live branch is applied
+/// Windlass is killed in mid-release, again and again; then two of them work at once on two apps. The live branch is applied
 /// from its root.
 pub(super) fn crashes_and_rivals(shop: &Shop<'_>) {
     let repository = Repository::create(shop.lab, "post");
@@ -17,8 +17,6 @@ pub(super) fn crashes_and_rivals(shop: &Shop<'_>) {
         name,
         version: 1,
         replicas: 10,
-        unavailable: None,
-        never_ready: false,
         routed: false,
         steps: "      - {replicas: 20%, pause: {duration: 2}}
       - {replicas: 60%, pause: {duration: 2}}

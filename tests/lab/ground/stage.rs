@@ -11,20 +11,22 @@ use windlass::git::trailers::Message;
 use windlass::git::{CommitInfo, Oid, Options, Repo as _, Store};
 use windlass::reconcile::{AppId, layout};
 use windlass::render::{Pods, PodsPhase};
+use windlass::sim::invariants;
 use windlass::sim::scenario::{Desk, Ground, Setting, UNREACHABLE, standing};
 
 use super::Site;
 use super::applier::Applier;
 use super::proxy::Proxy;
 use super::view::View;
+use crate::lab::argo;
 use crate::lab::program::Program;
 use crate::lab::repository::Repository;
 use crate::lab::rests::{Step, Subject};
 use crate::lab::servers::Lab;
 use crate::lab::watch::Watcher;
 
-/// The longest wait for anything. Far more than it takes: the machine may be busy with other things.
-const LONG: Duration = Duration::from_secs(40);
+/// The longest wait in which nothing new happens. Far more than it takes: the machine may be busy with other things.
+const LONG: Duration = Duration::from_secs(120);
 /// Nothing has changed for so long: nothing is on its way.
 const QUIET: Duration = Duration::from_millis(1200);
 
@@ -73,6 +75,8 @@ pub(super) struct Stage<'a> {
     /// Revision → part of its requests that fails.
     rates: BTreeMap<String, f64>,
     out: Vec<String>,
+    /// How much windlass had said and the cluster had done when something new was seen last.
+    news: ((usize, usize), Instant),
 }
 
 impl<'a> Stage<'a> {
@@ -114,6 +118,7 @@ impl<'a> Stage<'a> {
             known: None,
             rates: BTreeMap::new(),
             out: Vec::new(),
+            news: ((0, 0), Instant::now()),
         }
     }
 
@@ -254,10 +259,16 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn alive(&mut self, what: &str, start: Instant, missing: &str) {
+    /// Fails where windlass has ended, or where nothing new has happened for too long.
+    fn alive(&mut self, what: &str, missing: &str) {
         let running = self.program.as_mut().is_none_or(Program::is_running);
         assert!(running, "windlass ended while {what} was waited for\n{}", self.report());
-        assert!(start.elapsed() < LONG, "{what} did not come about in {LONG:?}: {missing}\n{}", self.report());
+        let news = (self.output().len(), self.cluster().1.count_in(&self.name));
+        if news != self.news.0 {
+            self.news = (news, Instant::now());
+        }
+        let since = self.news.1.elapsed();
+        assert!(since < LONG, "nothing has happened for {since:?}, {what} is waited for: {missing}\n{}", self.report());
     }
 
     pub(super) fn report(&mut self) -> String {
@@ -291,6 +302,9 @@ impl<'a> Stage<'a> {
     pub(super) fn judge(&mut self, history: &[Step]) -> Result<Vec<String>, String> {
         let subject = self.subject()?;
         let mut wrong = super::judge(&subject, &self.site.watcher, history, "");
+        let (head, _) = self.recorded()?.ok_or("nothing is recorded")?;
+        let broken = invariants::check(&self.store, head).map_err(|trouble| trouble.to_string())?;
+        wrong.extend(broken.iter().map(ToString::to_string));
         if let Some(second) = &self.second {
             let since = history.iter().position(|step| step.word().ends_with("restore-pods")).unwrap_or(second.before);
             wrong.extend(super::judge(&subject, &second.watcher, &history[since..], "new cluster: "));
@@ -352,12 +366,16 @@ impl Ground for Stage<'_> {
     }
 
     fn until(&mut self, code: Option<&str>) -> Result<(), String> {
-        let (start, what) = (Instant::now(), code.map_or("rest".to_owned(), |code| format!("hold {code}")));
+        let what = code.map_or("rest".to_owned(), |code| format!("hold {code}"));
+        self.news.1 = Instant::now();
         let mut stands: Option<((Oid, usize), Instant)> = None;
         let head = loop {
             if !self.applies && self.recorded()?.is_some() {
                 self.applies = true;
                 self.applier.start(&self.site.lab, &self.name, &self.url(), &self.desk.app()?.path.clone(), &self.name);
+                if self.applier == Applier::ArgoCd {
+                    argo::notify(&self.site.lab, &self.repository);
+                }
             }
             match self.reached(code) {
                 Ok(found) => match &stands {
@@ -370,7 +388,7 @@ impl Ground for Stage<'_> {
                 },
                 Err(missing) => {
                     stands = None;
-                    self.alive(&what, start, &missing);
+                    self.alive(&what, &missing);
                 }
             }
             std::thread::sleep(Duration::from_millis(300));
@@ -386,9 +404,9 @@ impl Ground for Stage<'_> {
 
     fn status(&mut self) -> Result<(), String> {
         if !self.forge_is_up {
-            let start = Instant::now();
+            self.news.1 = Instant::now();
             while self.word() != Word::Waits {
-                self.alive("a word that the repository does not answer", start, "");
+                self.alive("a word that the repository does not answer", "");
                 std::thread::sleep(Duration::from_millis(100));
             }
             self.out.push(UNREACHABLE.to_owned());
@@ -475,7 +493,8 @@ impl Ground for Stage<'_> {
         let before = std::iter::successors(Some(head), |at| self.store.commit(*at).ok()?.parent).count();
         self.second = Some(Second { watcher, lab, before });
         // Nobody helps it yet: all its pods are of the new version.
-        let (start, name) = (Instant::now(), self.desk.app()?.name.clone());
+        let name = self.desk.app()?.name.clone();
+        self.news.1 = Instant::now();
         loop {
             let mut changes = self.cluster().1.changes_in(&self.name);
             let view = View::after(&mut changes);
@@ -485,7 +504,7 @@ impl Ground for Stage<'_> {
             if all_new && status["readyReplicas"] == size {
                 break;
             }
-            self.alive("the new cluster's pods", start, &status.to_string());
+            self.alive("the new cluster's pods", &status.to_string());
             std::thread::sleep(Duration::from_millis(200));
         }
         self.start();

@@ -121,3 +121,64 @@ pub(super) fn unanswered(changes: &mut [Change], name: &str) -> Vec<String> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn change(number: u64, kind: &str, name: &str, mut object: Value) -> Change {
+        object["metadata"]["resourceVersion"] = json!(number.to_string());
+        let (at, kind, name) = (std::time::Duration::ZERO, kind.to_owned(), name.to_owned());
+        Change { at, kind, namespace: "shop".to_owned(), name, deleted: false, object }
+    }
+
+    fn set(number: u64, version: &str, pods: u32) -> Change {
+        let template = json!({"metadata": {"labels": {"version": version}}});
+        let status = json!({"replicas": pods, "readyReplicas": pods});
+        let object = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"template": template}, "status": status});
+        change(number, "ReplicaSet", &format!("web-{version}"), object)
+    }
+
+    fn slice(number: u64, service: &str, pods: &[&str]) -> Change {
+        let endpoints: Vec<Value> =
+            pods.iter().map(|pod| json!({"conditions": {"ready": true}, "targetRef": {"name": pod}})).collect();
+        let object = json!({"metadata": {"labels": {"kubernetes.io/service-name": service}}, "endpoints": endpoints});
+        change(number, "EndpointSlice", service, object)
+    }
+
+    fn canary(number: u64, weight: &str) -> Change {
+        let backend = json!({"service": {"name": "web-canary"}});
+        let rules = json!([{"http": {"paths": [{"backend": backend}]}}]);
+        let notes = json!({CANARY: "true", WEIGHT: weight});
+        change(number, "Ingress", "web-canary", json!({"metadata": {"annotations": notes}, "spec": {"rules": rules}}))
+    }
+
+    #[test]
+    fn a_share_that_nobody_answers_is_seen() {
+        let good = [
+            slice(1, "web", &[]),
+            set(2, "1", 4),
+            slice(3, "web", &["web-1-a", "web-1-b", "web-1-c", "web-1-d"]),
+            set(4, "2", 1),
+            slice(5, "web-canary", &["web-2-a"]),
+            canary(6, "20"),
+        ];
+        let mut changes = good.to_vec();
+        assert_eq!(
+            View::after(&mut changes).picture("web").to_string(),
+            "pods 1: 4 of 4 ready, 2: 1 of 1 ready; requests 1: 80 %, 2: 20 %"
+        );
+        assert_eq!(unanswered(&mut changes, "web"), Vec::<String>::new());
+        for bad in [slice(7, "web", &[]), slice(7, "web-canary", &[])] {
+            changes.truncate(good.len());
+            changes.push(bad);
+            assert_eq!(unanswered(&mut changes, "web").len(), 1);
+        }
+        // The weight came before the pods did, however the watches told it.
+        let mut early = good.to_vec();
+        early[4] = slice(7, "web-canary", &["web-2-a"]);
+        assert_eq!(unanswered(&mut early, "web").len(), 1);
+    }
+}
