@@ -4,6 +4,7 @@
 pub mod api;
 pub mod cli;
 pub mod engine;
+mod failpoint;
 pub mod forge;
 pub mod git;
 pub mod manifest;

@@ -15,8 +15,10 @@ pub(crate) mod servers;
 pub(crate) mod watch;
 
 mod doctor;
-mod observers;
 mod ground;
+mod kills;
+mod observers;
+mod race;
 mod releases;
 mod rivals;
 mod trials;

@@ -11,6 +11,7 @@
 
 mod api;
 mod cli;
+mod crash;
 mod doctor;
 mod examples;
 mod git;

@@ -10,6 +10,7 @@ use super::exit::{Exit, Failure};
 use super::status::{self, hold_line};
 use super::terminal::{CYAN, DIM, GREEN, RED, Terminal, YELLOW, styled};
 use crate::engine::Reason;
+use crate::failpoint::point;
 use crate::reconcile::{AppReport, Pass, Reconciler, Surroundings, Trouble};
 
 /// Seconds between looks while a release is on its way.
@@ -67,6 +68,7 @@ fn exit(apps: &[AppReport]) -> Exit {
 
 fn show_commits(terminal: &mut Terminal, pass: &Pass) {
     for made in &pass.commits {
+        point("tell");
         let short = made.commit.get(..10).unwrap_or(&made.commit);
         let style = if made.subject.contains("roll") { YELLOW } else { GREEN };
         let line = format!("{} {}", styled(style, short), made.subject);
@@ -138,6 +140,7 @@ fn watch(
         if stop.load(Ordering::Relaxed) {
             // What was seen is written down, so that the next process goes on from there.
             reconciler.persist = true;
+            point("last-words");
             if let Ok(pass) = reconciler.pass() {
                 show_commits(terminal, &pass);
             }

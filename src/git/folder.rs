@@ -3,8 +3,9 @@
 
 use super::history::brought;
 use super::program::Program;
-use super::wire::{Advertised, Fetch, Update, Wire};
+use super::wire::{Advertised, Fetch, Update, Wire, locked};
 use super::{GitError, Oid};
+use crate::failpoint::point;
 use git2::{ErrorCode, Repository};
 use std::path::{Path, PathBuf};
 
@@ -24,9 +25,7 @@ impl Folder {
 
     fn failed(&self, error: &git2::Error) -> GitError {
         if error.code() == ErrorCode::Locked {
-            let cause =
-                format!("the branch is locked ({}): another push is at work, or one left its lock behind", error.message());
-            return GitError::Unreachable { address: self.path.display().to_string(), cause };
+            return locked(&self.path.display().to_string(), &format!("the branch is locked: {}", error.message()));
         }
         self.refused(error.message(), None)
     }
@@ -146,6 +145,7 @@ impl Wire for Folder {
             if !to.exists(id) {
                 let object = from.read(id).map_err(failed)?;
                 to.write(object.kind(), object.data()).map_err(failed)?;
+                point("object-copied");
             }
         }
         if update.old.is_some() && repo.find_reference(update.name).is_err() {

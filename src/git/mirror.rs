@@ -4,9 +4,11 @@
 
 use super::address::Address;
 use super::{GitError, Oid};
+use crate::failpoint::point;
 use git2::{ErrorCode, Repository, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub(super) struct Mirror {
@@ -23,36 +25,46 @@ pub(super) struct Mirror {
 const MOST_PACKS: usize = 200;
 const MOST_LOOSE: usize = 20_000;
 
+/// A file of this name beside the repository says that something in it cannot be read.
+const BROKEN: &str = "broken";
+
 impl Mirror {
     /// Opens the mirror of `address` below the folder `cache`, or makes it; without `cache` in a folder that goes with this
-    /// value. A mirror that cannot be opened is made anew.
+    /// value. A mirror that cannot be opened is made anew; where the folder may not be written, a temporary one is used.
     pub(super) fn open(cache: Option<&Path>, address: &Address) -> Result<Self, GitError> {
-        let temporary = match cache {
-            Some(_) => None,
-            None => Some(
-                tempfile::Builder::new()
-                    .prefix("windlass-mirror-")
-                    .tempdir()
-                    .map_err(|error| io(Path::new("a temporary folder"), &error))?,
-            ),
-        };
-        let folder = match (cache, &temporary) {
-            (Some(cache), _) => cache.join(name(address)),
-            (None, Some(temporary)) => temporary.path().to_owned(),
-            (None, None) => PathBuf::new(),
-        };
-        fs::create_dir_all(&folder).map_err(|error| io(&folder, &error))?;
-        keep_private(&folder).map_err(|error| io(&folder, &error))?;
         let alternate = match address.folder() {
             Some(path) => Some(super::folder::objects(path)?),
             None => None,
         };
+        let Some(cache) = cache else { return Ok(Self::temporary(alternate)?) };
+        match Self::kept(cache.join(name(address)), alternate.clone()) {
+            Err(stuck) if stuck.denied => Ok(Self::temporary_instead(&stuck, alternate)?),
+            other => Ok(other?),
+        }
+    }
+
+    fn kept(folder: PathBuf, alternate: Option<PathBuf>) -> Result<Self, Stuck> {
+        fs::create_dir_all(&folder).map_err(|error| io(&folder, &error))?;
+        keep_private(&folder).map_err(|error| io(&folder, &error))?;
         let _lock = lock(&folder)?;
         let repo = match opened(&folder) {
             Ok(repo) => repo,
             Err(_) => made(&folder, alternate.as_deref())?,
         };
-        Ok(Self { generation: generation(&folder), folder, alternate, repo, temporary })
+        Ok(Self { generation: generation(&folder), folder, alternate, repo, temporary: None })
+    }
+
+    fn temporary(alternate: Option<PathBuf>) -> Result<Self, Stuck> {
+        let made = tempfile::Builder::new().prefix("windlass-mirror-").tempdir();
+        let temporary = made.map_err(|error| io(Path::new("a temporary folder"), &error))?;
+        let mirror = Self::kept(temporary.path().to_owned(), alternate)?;
+        Ok(Self { temporary: Some(temporary), ..mirror })
+    }
+
+    fn temporary_instead(stuck: &Stuck, alternate: Option<PathBuf>) -> Result<Self, Stuck> {
+        let Stuck { path, cause, .. } = stuck;
+        tracing::warn!(mirror.path = path, cause, "the mirror may not be written: a temporary one is used");
+        Self::temporary(alternate)
     }
 
     pub(super) fn repo(&self) -> &Repository {
@@ -61,7 +73,7 @@ impl Mirror {
 
     /// Held until the value is dropped; other processes wait.
     pub(super) fn lock(&self) -> Result<File, GitError> {
-        lock(&self.folder)
+        Ok(lock(&self.folder)?)
     }
 
     /// Opens the repository again where another process may have rebuilt it.
@@ -71,15 +83,44 @@ impl Mirror {
         Ok(())
     }
 
-    /// Starts from nothing, or from what another process has made since.
+    /// Starts from nothing, or from what another process has made since. Where the folder may not be written any more, from
+    /// nothing in a temporary one.
     pub(super) fn rebuild(&mut self) -> Result<(), GitError> {
-        let _lock = self.lock()?;
+        match self.rebuild_here() {
+            Err(stuck) if stuck.denied && self.temporary.is_none() => {
+                *self = Self::temporary_instead(&stuck, self.alternate.clone())?;
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn rebuild_here(&mut self) -> Result<(), Stuck> {
+        let _lock = lock(&self.folder)?;
         if generation(&self.folder) != self.generation && self.reopen().is_ok() {
             return Ok(());
         }
         self.repo = made(&self.folder, self.alternate.as_deref())?;
         self.generation = generation(&self.folder);
         Ok(())
+    }
+
+    /// Tells other processes, and later ones, that something in the mirror cannot be read. Where this cannot be written, they
+    /// find out by themselves.
+    pub(super) fn mark_broken(&self) {
+        let _ = fs::write(self.folder.join(BROKEN), "");
+    }
+
+    pub(super) fn is_marked_broken(&self) -> bool {
+        self.folder.join(BROKEN).exists()
+    }
+
+    /// Where it is, in words.
+    pub(super) fn shown(&self) -> String {
+        match &self.temporary {
+            Some(_) => "a temporary folder".into(),
+            None => self.folder.display().to_string(),
+        }
     }
 
     /// Whether all the history of the remote can be read.
@@ -142,11 +183,7 @@ impl Mirror {
     }
 
     pub(super) fn broken(&self, cause: &str) -> GitError {
-        let path = match &self.temporary {
-            Some(_) => "a temporary folder".into(),
-            None => self.folder.display().to_string(),
-        };
-        GitError::Mirror { path, cause: cause.into() }
+        GitError::Mirror { path: self.shown(), cause: cause.into() }
     }
 }
 
@@ -165,8 +202,23 @@ fn name(address: &Address) -> String {
     format!("{readable}-{}", digest.get(..16).unwrap_or_default())
 }
 
-fn io(path: &Path, error: &std::io::Error) -> GitError {
-    GitError::Mirror { path: path.display().to_string(), cause: error.to_string() }
+/// Why a mirror could not be opened or made.
+struct Stuck {
+    path: String,
+    cause: String,
+    /// The folder may not be written: another place can help.
+    denied: bool,
+}
+
+impl From<Stuck> for GitError {
+    fn from(Stuck { path, cause, .. }: Stuck) -> Self {
+        Self::Mirror { path, cause }
+    }
+}
+
+fn io(path: &Path, error: &std::io::Error) -> Stuck {
+    let denied = matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
+    Stuck { path: path.display().to_string(), cause: error.to_string(), denied }
 }
 
 /// What a private repository holds is nobody else's business on a shared machine.
@@ -181,7 +233,7 @@ fn keep_private(_folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn lock(folder: &Path) -> Result<File, GitError> {
+fn lock(folder: &Path) -> Result<File, Stuck> {
     let path = folder.join("lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| io(&path, &error))?;
     file.lock().map_err(|error| io(&path, &error))?;
@@ -200,34 +252,46 @@ fn generation(folder: &Path) -> u64 {
 }
 
 /// Makes the repository anew. The caller holds the lock.
-fn made(folder: &Path, alternate: Option<&Path>) -> Result<Repository, GitError> {
+fn made(folder: &Path, alternate: Option<&Path>) -> Result<Repository, Stuck> {
     let path = folder.join("git");
     let aside = folder.join("old");
     // Set aside first, so that nobody opens a half removed one; what a crash left of an earlier one goes too.
     remove(&aside)?;
     match fs::rename(&path, &aside) {
         Ok(()) => remove(&aside)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(io(&path, &error)),
     }
+    point("mirror-set-aside");
     let number = folder.join("generation");
     fs::write(&number, format!("{}\n", generation(folder).wrapping_add(1))).map_err(|error| io(&number, &error))?;
     let mut options = RepositoryInitOptions::new();
     options.bare(true).external_template(false).initial_head("windlass");
-    let failed = |error: git2::Error| GitError::Mirror { path: path.display().to_string(), cause: error.message().into() };
+    let failed = |error: git2::Error| Stuck { path: path.display().to_string(), cause: error.message().into(), denied: false };
+    point("mirror-numbered");
     Repository::init_opts(&path, &options).map_err(failed)?;
+    point("mirror-made");
     if let Some(alternate) = alternate {
         let info = path.join("objects/info");
         fs::create_dir_all(&info).map_err(|error| io(&info, &error))?;
         let line = format!("{}\n", alternate.display());
         fs::write(info.join("alternates"), line).map_err(|error| io(&info, &error))?;
     }
-    opened(folder).map_err(failed)
+    let repo = opened(folder).map_err(failed)?;
+    // Only now: whoever is killed on the way here leaves the mark standing.
+    match fs::remove_file(folder.join(BROKEN)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io(&folder.join(BROKEN), &error)),
+        _ => Ok(repo),
+    }
 }
 
-fn remove(folder: &Path) -> Result<(), GitError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(folder, &error)),
+fn remove(folder: &Path) -> Result<(), Stuck> {
+    let removed = match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == ErrorKind::NotADirectory => fs::remove_file(folder),
+        other => other,
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io(folder, &error)),
         _ => Ok(()),
     }
 }

@@ -13,9 +13,16 @@ impl Store {
     /// An error of libgit2 while it read or wrote the mirror.
     pub(super) fn failed(&self, error: &git2::Error) -> GitError {
         if !matches!(error.class(), ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::Reference | ErrorClass::Invalid) {
-            self.broken.set(true);
+            return self.unreadable(self.mirror.error(error));
         }
         self.mirror.error(error)
+    }
+
+    /// Notes that the mirror cannot be trusted: the next fetch makes it anew.
+    pub(super) fn unreadable(&self, error: GitError) -> GitError {
+        self.broken.set(true);
+        self.mirror.mark_broken();
+        error
     }
 
     pub(super) fn repo(&self) -> &Repository {
@@ -30,8 +37,9 @@ impl Store {
             Ok((size, found)) if found == kind && size <= limit => Ok(()),
             Ok((size, found)) if found == kind => Err(content(format!("{size} bytes, but no more than {limit} are read"))),
             Ok((_, found)) => Err(content(format!("a {found} stands where a {kind} is needed"))),
-            Err(error) if error.code() == ErrorCode::NotFound && kind != ObjectType::Blob => {
-                Err(content(format!("this {kind} is not in the mirror, which does not hold the whole history")))
+            // A commit that is here is here with its whole tree.
+            Err(error) if error.code() == ErrorCode::NotFound && kind == ObjectType::Commit => {
+                Err(content("this commit is not in the mirror, which does not hold the whole history".into()))
             }
             Err(error) => Err(self.failed(&error)),
         }

@@ -6,6 +6,7 @@ use super::network::WHOLE;
 use super::secret::Scrub;
 use super::ssh::{self, Ssh};
 use super::wire::{Update, declined};
+use crate::failpoint::point;
 use git2::Repository;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -88,6 +89,7 @@ impl Program {
             cause: format!("the git program cannot be started: {error}"),
             hint: Some("ssh remotes and folders with hooks need the git program (2.30 or newer)".into()),
         })?;
+        point("program-started");
         let result = self.attend(address, &mut child);
         if result.is_err() {
             end(&mut child);

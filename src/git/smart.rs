@@ -7,6 +7,7 @@ use super::http::Http;
 use super::packet::{self, DELIMITER, FLUSH, Packet};
 use super::wire::{Advertised, Fetch, Update, Wire, declined};
 use super::{GitError, Oid};
+use crate::failpoint::point;
 use git2::{ErrorClass, Repository};
 use std::io::{Read, Write};
 
@@ -114,16 +115,16 @@ impl Smart {
 
     /// Reads the pack that ends an answer into the mirror.
     fn pack(&self, mirror: &Repository, stream: &mut dyn Read, first: Option<Packet>) -> Result<(), GitError> {
-        let local = |error: &git2::Error| GitError::Mirror {
-            path: mirror.path().display().to_string(),
-            cause: format!("what was fetched cannot be kept: {}", error.message()),
+        let unusable = |cause: String| self.http.unreachable(&format!("the pack cannot be read: {cause}"));
+        // What this machine's disk refuses is not the server's fault.
+        let kept = |error: &git2::Error| match error.class() {
+            ErrorClass::Os | ErrorClass::Filesystem => local(mirror, error),
+            _ => unusable(error.message().into()),
         };
-        let unusable = |error: &git2::Error| match error.class() {
-            ErrorClass::Os | ErrorClass::Filesystem => local(error),
-            _ => self.http.unreachable(&format!("the pack cannot be read: {}", error.message())),
-        };
-        let odb = mirror.odb().map_err(|error| local(&error))?;
-        let mut writer = odb.packwriter().map_err(|error| local(&error))?;
+        // The writer's own error says no more than that there was one; libgit2 remembers which.
+        let written = |_| kept(&git2::Error::last_error(-1));
+        let odb = mirror.odb().map_err(|error| kept(&error))?;
+        let mut writer = odb.packwriter().map_err(|error| kept(&error))?;
         let mut next = first;
         loop {
             let packet = match next.take() {
@@ -132,13 +133,14 @@ impl Smart {
             };
             let Packet::Data(bytes) = packet else { break };
             match bytes.split_first() {
-                // The cause is not in the error that is given back.
-                Some((1, data)) => writer.write_all(data).map_err(|_| unusable(&git2::Error::last_error(-1)))?,
+                Some((1, data)) => writer.write_all(data).map_err(written)?,
                 Some((2, _)) | None => {}
                 Some((_, text)) => return Err(self.http.unreachable(&String::from_utf8_lossy(text))),
             }
         }
-        writer.commit().map_err(|error| unusable(&error))?;
+        point("pack-received");
+        writer.commit().map_err(|error| kept(&error))?;
+        point("pack-kept");
         Ok(())
     }
 
@@ -206,6 +208,10 @@ impl Smart {
     }
 }
 
+fn local(mirror: &Repository, error: &git2::Error) -> GitError {
+    GitError::Mirror { path: mirror.path().display().to_string(), cause: error.message().into() }
+}
+
 fn request_history(body: &mut Vec<u8>, request: &Fetch<'_>) {
     for border in &request.known.shallow {
         packet::write(body, &format!("shallow {border}\n"));
@@ -268,10 +274,10 @@ impl Wire for Smart {
                 return Err(self.http.refused("the server does not report what became of a push"));
             }
             self.receiving = Some(words);
+            point("push-discovered");
         }
         let has = |word: &str| self.receiving.iter().flat_map(|words| words.split(' ')).any(|other| other == word);
-        let local =
-            |error: git2::Error| GitError::Mirror { path: mirror.path().display().to_string(), cause: error.message().into() };
+        let local = |error: git2::Error| local(mirror, &error);
         let sideband = has("side-band-64k");
         let mut body = Vec::new();
         let words = format!("report-status{} {AGENT}", if sideband { " side-band-64k" } else { "" });
@@ -286,7 +292,9 @@ impl Wire for Smart {
         let mut pack = git2::Buf::new();
         builder.write_buf(&mut pack).map_err(local)?;
         body.extend_from_slice(&pack);
+        point("push-ready");
         let mut stream = self.http.post(RECEIVE, false, &body)?;
+        point("push-sent");
         self.report(&mut stream, sideband, update.name)
     }
 }

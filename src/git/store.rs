@@ -10,13 +10,18 @@ use super::program::Program;
 use super::secret::Scrub;
 use super::smart::Smart;
 use super::ssh::Secure;
-use super::wire::{Fetch, Update, Wire};
+use super::wire::{Fetch, Update, Wire, is_locked};
 use super::{Change, CommitInfo, Entry, GitError, Heads, NewCommit, Oid, Person, Push, Repo, tree_read, tree_write};
+use crate::failpoint::point;
 use git2::{Commit, ObjectType, Signature, Time};
 use std::cell::Cell;
+use std::time::Duration;
 
 /// How much of the live branch's history a fresh mirror holds (commits). Of the source branch it holds the head.
 const LIVE_DEPTH: u32 = 100;
+
+/// How often a push is sent that finds the branch locked, with more and more time between: two seconds in all.
+const LOCK_TRIES: u32 = 6;
 
 /// A repository behind its address. `Send`, so that it can be used on a thread for blocking work; one at a time.
 pub struct Store {
@@ -97,7 +102,9 @@ impl Store {
 
     fn fetch_once(&mut self) -> Result<Heads, GitError> {
         let names: Vec<&str> = [Some(self.live.as_str()), self.source.as_deref()].into_iter().flatten().collect();
+        point("fetch");
         let advertised = self.wire.list(&names)?;
+        point("branches-listed");
         let head = advertised.head.filter(|head| head == "HEAD" || head.strip_prefix("refs/heads/").is_some_and(is_branch));
         let source_name =
             self.source.clone().or(head).ok_or_else(|| {
@@ -111,6 +118,7 @@ impl Store {
         let live = advertised.refs.get(&self.live).copied();
         let lock = self.mirror.lock()?;
         self.mirror.reopen()?;
+        point("mirror-locked");
         let live = live.map(|tip| self.bring(&self.live.clone(), tip, None)).transpose()?;
         let source = if source_name == self.live { live.unwrap_or(source) } else { self.bring(&source_name, source, Some(1))? };
         let rewritten = match (self.seen, live) {
@@ -120,11 +128,13 @@ impl Store {
                 !is_ancestor(self.mirror.repo(), seen, live).map_err(|error| self.mirror.error(&error))?
             }
         };
+        point("branches-noted");
         match live {
             Some(live) if self.mirror.reference(&self.seen_name())? == Some(live) => {}
             Some(live) => self.mirror.set_reference(&self.seen_name(), live)?,
             None => self.mirror.remove_reference(&self.seen_name())?,
         }
+        point("head-noted");
         drop(lock);
         self.seen = live;
         self.bases = [live, Some(source)].into_iter().flatten().collect();
@@ -158,6 +168,7 @@ impl Store {
         let request = Fetch { name, tip, known: &known, depth };
         self.mirror.sweep();
         let tip = self.wire.fetch(self.mirror.repo(), &request)?;
+        point("history-fetched");
         if !self.mirror.holds(tip) {
             return Err(self.mirror.broken(&format!("the commit {tip} was fetched and is not there")));
         }
@@ -182,6 +193,7 @@ impl Store {
                 });
             }
         };
+        point("push-settled");
         if current == Some(new) {
             return Ok(self.done(new));
         }
@@ -202,6 +214,7 @@ impl Store {
         // The notes save the next fetch the way; where they cannot be written, it fetches once more.
         let note = format!("refs/windlass/remote/{}", self.live.strip_prefix("refs/").unwrap_or(&self.live));
         let _ = self.mirror.set_reference(&note, new);
+        point("push-noted");
         let _ = self.mirror.set_reference(&self.seen_name(), new);
         self.seen = Some(new);
         self.bases.push(new);
@@ -213,12 +226,16 @@ impl Repo for Store {
     /// Nothing is fetched where the remote's branches stand as they stood. A broken mirror is rebuilt once. `rewritten` is
     /// told once: the new head counts as seen from then on.
     fn fetch(&mut self) -> Result<Heads, GitError> {
-        if self.broken.get() || self.mirror.is_cluttered() {
+        let broken = self.broken.get() || self.mirror.is_marked_broken();
+        if broken {
+            tracing::warn!(mirror.path = %self.mirror.shown(), "the mirror is broken and is made anew");
+        }
+        if broken || self.mirror.is_cluttered() {
             self.rebuild()?;
         }
         match self.fetch_once() {
             Err(GitError::Mirror { path, cause }) => {
-                tracing::warn!(mirror.path = path, cause, "the mirror is broken and is made anew");
+                tracing::warn!(mirror.path = path, cause, "the mirror cannot be used and is made anew");
                 self.rebuild()?;
                 self.fetch_once()
             }
@@ -256,7 +273,9 @@ impl Repo for Store {
     }
 
     fn write(&mut self, parent: Option<Oid>, commit: &NewCommit) -> Result<Oid, GitError> {
+        point("write");
         let tree = self.tree_of(parent, &commit.changes)?;
+        point("tree-written");
         let person = &commit.author;
         let content = |cause: &str| GitError::Content { path: "the commit".into(), cause: cause.into() };
         // libgit2 would quietly drop such characters.
@@ -273,6 +292,7 @@ impl Repo for Store {
             let parents: Vec<&Commit<'_>> = parents.iter().collect();
             self.repo().commit(None, &signature, &signature, &commit.message, &tree, &parents)
         });
+        point("commit-written");
         written.map_err(|error| self.failed(&error))
     }
 
@@ -287,7 +307,10 @@ impl Repo for Store {
     }
 
     fn push(&mut self, old: Option<Oid>, new: Oid) -> Result<Push, GitError> {
-        self.find_commit(new)?;
+        if !self.mirror.holds(new) {
+            // libgit2 does not notice that a disk was full when it ends an object.
+            return Err(self.unreadable(self.mirror.broken("what was written cannot be read back: is the disk full?")));
+        }
         if let Some(old) = old {
             let descends = is_ancestor(self.repo(), old, new).map_err(|error| self.failed(&error))?;
             if !descends {
@@ -298,9 +321,26 @@ impl Repo for Store {
         let bases: Vec<Oid> = self.bases.iter().copied().chain(old).filter(|base| *base != new).collect();
         let live = self.live.clone();
         let update = Update { name: &live, old, new, bases: &bases };
-        match self.wire.push(self.mirror.repo(), &update) {
-            Ok(()) => Ok(self.done(new)),
-            Err(failure) => self.settle(old, new, failure),
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            point("push");
+            let pushed = self.wire.push(self.mirror.repo(), &update);
+            point("push-answered");
+            let settled = match pushed {
+                Ok(()) => Ok(self.done(new)),
+                // Nothing was sent: an object could not be read.
+                Err(failure @ GitError::Mirror { .. }) => Err(self.unreadable(failure)),
+                Err(failure) => self.settle(old, new, failure),
+            };
+            match settled {
+                // Somebody else's push holds the lock for a moment, and has not moved the branch yet.
+                Err(failure) if attempt < LOCK_TRIES && is_locked(&failure) => {
+                    tracing::debug!(attempt, "the live branch is locked: push again");
+                    std::thread::sleep(Duration::from_millis(25 << attempt));
+                }
+                settled => return settled,
+            }
         }
     }
 

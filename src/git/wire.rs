@@ -63,7 +63,7 @@ pub(super) fn declined(address: &str, reason: &str, text: &str) -> GitError {
     // A hook may say anything, also "locked": only the server's own word tells that its reference is.
     if !reason.contains("hook") && (reason.contains("lock") || reason.contains("failed to update ref")) {
         // Another push holds the branch's lock, or one was left behind by a crash on the server.
-        return GitError::Unreachable { address: address.into(), cause };
+        return locked(address, &cause);
     }
     let hint = if all.contains("protected") {
         "the branch is protected: let the user that Windlass pushes as push to it"
@@ -77,6 +77,20 @@ pub(super) fn declined(address: &str, reason: &str, text: &str) -> GitError {
         "look at the server's rules for this branch and at the rights of the user that Windlass pushes as"
     };
     GitError::Refused { address: address.into(), cause, hint: Some(hint.into()) }
+}
+
+/// How it is said that a branch is locked, whoever found out.
+const LOCKED: &str =
+    "another push is at work there, or one that died has left its lock behind; then the server's owner removes it";
+
+/// The branch's lock is held.
+pub(super) fn locked(address: &str, cause: &str) -> GitError {
+    GitError::Unreachable { address: address.into(), cause: format!("{cause} ({LOCKED})") }
+}
+
+/// Whether `error` was made by [`locked`].
+pub(super) fn is_locked(error: &GitError) -> bool {
+    matches!(error, GitError::Unreachable { cause, .. } if cause.ends_with(&format!("({LOCKED})")))
 }
 
 #[cfg(test)]

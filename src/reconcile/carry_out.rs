@@ -10,7 +10,7 @@ use crate::git::{Heads, Oid, Push};
 use crate::render::Routes;
 
 /// How often a lost race is tried again before the pass gives up.
-pub(super) const TRIES: u32 = 10;
+const TRIES: u32 = 10;
 
 impl Reconciler<'_> {
     /// Does what is due for every app, once. Apps that cannot go on say so in their report; others are not affected.
@@ -18,6 +18,19 @@ impl Reconciler<'_> {
     /// # Errors
     /// The repository could not be read or written.
     pub fn pass(&mut self) -> Result<Pass, Trouble> {
+        self.mended(Self::try_pass)
+    }
+
+    /// Does `work`; where the mirror turns out to be broken, once more: the fetch that it begins with makes the mirror anew.
+    /// `work` is told whether this is its last chance, and else gives up at the first such trouble.
+    pub(super) fn mended<T>(&mut self, work: impl Fn(&mut Self, bool) -> Result<T, Trouble>) -> Result<T, Trouble> {
+        match work(self, false) {
+            Err(trouble) if trouble.is_local() => work(self, true),
+            other => other,
+        }
+    }
+
+    fn try_pass(&mut self, last: bool) -> Result<Pass, Trouble> {
         for attempt in 1..=TRIES {
             let (heads, settings, apps) = self.look()?;
             let mut pass = Pass::default();
@@ -28,6 +41,9 @@ impl Reconciler<'_> {
                     continue;
                 }
                 let (report, commit) = self.one(&heads, &settings, &app, head);
+                if let Some(trouble) = report.trouble.as_ref().filter(|trouble| !last && trouble.is_local()) {
+                    return Err(trouble.clone());
+                }
                 if let Some((id, subject)) = commit {
                     head = Some(id);
                     made.push((app.id.clone(), id, subject));
@@ -39,6 +55,8 @@ impl Reconciler<'_> {
                 Push::Done => {
                     self.memory.head = Some(new);
                     for (app, commit, subject) in made {
+                        self.memory.learned.remove(&app);
+                        self.memory.rewritten.remove(&app);
                         tracing::info!(app = %app, commit = %commit, "{subject}");
                         pass.commits.push(Made { app: app.to_string(), commit: commit.to_string(), subject });
                     }
@@ -58,11 +76,16 @@ impl Reconciler<'_> {
     /// # Errors
     /// The repository could not be read.
     pub fn status(&mut self) -> Result<Pass, Trouble> {
+        self.mended(Self::try_status)
+    }
+
+    fn try_status(&mut self, last: bool) -> Result<Pass, Trouble> {
         let (heads, settings, apps) = self.look()?;
         let mut pass = Pass::default();
         for app in apps.iter().filter(|app| self.is_chosen(&app.id)).cloned().collect::<Vec<_>>() {
             let report = match self.gather(&heads, &settings, &app, false).and_then(|gathered| self.decide(&gathered)) {
                 Ok((decision, report)) => AppReport { hold: held(&decision, report.hold.clone()), ..report },
+                Err(trouble) if !last && trouble.is_local() => return Err(trouble),
                 Err(trouble) => failed(&app, &trouble),
             };
             pass.apps.push(report);
@@ -109,8 +132,6 @@ impl Reconciler<'_> {
                 }
             }
         };
-        self.memory.learned.remove(&gathered.id);
-        self.memory.rewritten.remove(&gathered.id);
         self.write(gathered, &step, head, settings).map(Some)
     }
 

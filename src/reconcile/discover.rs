@@ -162,7 +162,10 @@ pub(super) fn fresh(tree: &GitTree<'_>, directory: &str, options: &Options, memo
         }
     }
     let result = read(tree, directory, options).map(Rc::new);
-    memory.renders.insert(directory.to_owned(), (identity, result.clone()));
+    // What the mirror could not give is no property of the source: it is read again.
+    if !result.as_ref().is_err_and(Trouble::is_local) {
+        memory.renders.insert(directory.to_owned(), (identity, result.clone()));
+    }
     result
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 
 use super::Surroundings;
 use crate::api::Observe;
+use crate::failpoint::point;
 use crate::metrics::{MetricsError, Sample, Source};
 use crate::observe::{
     ArgoCdOptions, ArgoCdServer, KubernetesObserver, KubernetesOptions, Live, ObserveError, Observer, Sighting, Target, Timed,
@@ -85,7 +87,8 @@ impl Surroundings for RealWorld {
     }
 
     fn observe(&self, how: &Observe, target: &Target, live: &Live<'_>) -> Result<Sighting, ObserveError> {
-        match how {
+        point("observe");
+        let seen = match how {
             Observe::Timed { settle } => Timed { settle: *settle }.observe(target),
             Observe::Kubernetes => self.cluster()?.observe(target),
             Observe::ArgoCd { application, namespace } => {
@@ -101,7 +104,9 @@ impl Surroundings for RealWorld {
             Observe::Flux { kustomization, namespace } => {
                 self.cluster()?.flux(namespace, kustomization.as_deref().unwrap_or(live.app), live, target)
             }
-        }
+        };
+        point("observed");
+        seen
     }
 
     fn follow(&self) {
@@ -114,7 +119,12 @@ impl Surroundings for RealWorld {
 
     fn query(&self, source: &str, query: &str, now: Timestamp) -> Result<Vec<Sample>, MetricsError> {
         match self.sources.get(source) {
-            Some(source) => source.query(query, now.as_second()),
+            Some(source) => {
+                point("ask-metric");
+                let answer = source.query(query, now.as_second());
+                point("metric-answered");
+                answer
+            }
             None => {
                 let known = self.sources.keys().cloned().collect::<Vec<_>>().join(", ");
                 let known = if known.is_empty() {
@@ -132,9 +142,10 @@ impl Surroundings for RealWorld {
     }
 
     fn back_off(&self, attempt: u32) {
-        // The process id spreads rivals that lost the same race.
-        let jitter = u64::from(std::process::id() % 17) * 3;
-        std::thread::sleep(Duration::from_millis(20 * u64::from(attempt) + jitter));
+        // Who has lost often waits longer, so that the others get done; chance spreads rivals that lost the same race.
+        let longest = 40u64 << attempt.min(5);
+        let chance = RandomState::new().hash_one(attempt);
+        std::thread::sleep(Duration::from_millis(10 + chance % longest));
     }
 
     fn render_options(&self) -> crate::source::Options {

@@ -1,12 +1,15 @@
 //! A person's word, and a look into the future: both for one app.
 
-use super::carry_out::TRIES;
 use super::discover::{self, Origin};
 use super::layout::{self, AppId};
 use super::tree::GitTree;
 use super::{App, Made, Reconciler, Trouble, publish};
 use crate::engine::{self, Command, Planned, Refusal};
 use crate::git::{Oid, Push};
+
+/// How often a person's word that came too late is tried again: more often than a pass, and sooner, since nobody should have
+/// to say it twice while processes race.
+const TRIES: u32 = 40;
 
 /// Whether a person means `id` by `name`: its live path, its Rollout's name, or `path:name`.
 pub(super) fn is_called(id: &AppId, name: &str) -> bool {
@@ -40,6 +43,10 @@ impl Reconciler<'_> {
     /// # Errors
     /// The word does not fit where the app stands ([`Trouble::Refused`]), or the repository cannot be reached.
     pub fn say(&mut self, name: Option<&str>, command: &Command, by: &str) -> Result<Made, Trouble> {
+        self.mended(|this, _| this.try_say(name, command, by))
+    }
+
+    fn try_say(&mut self, name: Option<&str>, command: &Command, by: &str) -> Result<Made, Trouble> {
         for attempt in 1..=TRIES {
             let (heads, settings, apps) = self.look()?;
             let app = pick(&apps, name)?.clone();
@@ -62,7 +69,7 @@ impl Reconciler<'_> {
                     self.memory.head = Some(commit);
                     return Ok(Made { app: app.id.to_string(), commit: commit.to_string(), subject });
                 }
-                Push::Moved => self.around.back_off(attempt),
+                Push::Moved => self.around.back_off(attempt.min(2)),
             }
         }
         Err(Trouble::Busy(TRIES))
@@ -73,6 +80,10 @@ impl Reconciler<'_> {
     /// # Errors
     /// A release is on its way, or somebody changed the live path by hand.
     pub fn eject(&mut self, name: Option<&str>, by: &str) -> Result<Made, Trouble> {
+        self.mended(|this, _| this.try_eject(name, by))
+    }
+
+    fn try_eject(&mut self, name: Option<&str>, by: &str) -> Result<Made, Trouble> {
         let refuse = |code, text: &str| Err(Trouble::Refused { code, text: text.to_owned() });
         for attempt in 1..=TRIES {
             let (heads, settings, apps) = self.look()?;
@@ -91,7 +102,7 @@ impl Reconciler<'_> {
                     self.memory.head = Some(commit);
                     return Ok(Made { app: app.id.to_string(), commit: commit.to_string(), subject });
                 }
-                Push::Moved => self.around.back_off(attempt),
+                Push::Moved => self.around.back_off(attempt.min(2)),
             }
         }
         Err(Trouble::Busy(TRIES))

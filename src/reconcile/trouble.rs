@@ -46,6 +46,11 @@ impl Trouble {
         }
     }
 
+    /// Whether the copy of the repository on this machine could not be read or written. It is made anew by the next fetch.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self, Self::Git(GitError::Mirror { .. }) | Self::Source(SourceError::Repository(_)))
+    }
+
     /// Whether something outside did not do its part. It may the next time.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Git(_) | Self::Observe(_) | Self::Metrics(_) | Self::Busy(_))

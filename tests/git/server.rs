@@ -164,6 +164,7 @@ fn backend(root: &Path, faults: &Faults, method: &Method, uri: &Uri, headers: &H
         .env("QUERY_STRING", uri.query().unwrap_or_default())
         .env("CONTENT_TYPE", header("content-type"))
         .env("CONTENT_LENGTH", body.len().to_string())
+        .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

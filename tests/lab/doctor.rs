@@ -22,8 +22,6 @@ fn files(name: &'static str, version: u32) -> Files {
         name,
         version,
         replicas: 4,
-        unavailable: None,
-        never_ready: false,
         routed: false,
         steps: "      - {replicas: 1, pause: {}}\n      - {replicas: 100%}",
         judged: false,

@@ -14,7 +14,7 @@ use super::{argo, flux};
 
 fn files(name: &'static str) -> Files {
     let steps = "      - {replicas: 20%, pause: {}}\n      - {replicas: 100%}";
-    Files { name, version: 1, replicas: 5, unavailable: None, never_ready: false, routed: false, steps, judged: false }
+    Files { name, version: 1, replicas: 5, routed: false, steps, judged: false }
 }
 
 fn settings(repository: &Repository, observe: &str) {
