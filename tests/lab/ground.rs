@@ -113,14 +113,15 @@ fn play(site: &Site, case: &Case) -> Result<(), String> {
     }
     stage.leave();
     let history = history(&stage.subject()?);
-    wrong.extend(stage.judge(&history)?);
+    let at_once = case.script.directive("at once").is_some();
+    wrong.extend(stage.judge(&history, at_once)?);
     if wrong.is_empty() { Ok(()) } else { Err(format!("{}\n{}", wrong.join("\n"), stage.output())) }
 }
 
 /// All that is wrong with what happened in a cluster.
-fn judge(subject: &Subject, watcher: &Watcher, history: &[Step], place: &str) -> Vec<String> {
+fn judge(subject: &Subject, watcher: &Watcher, history: &[Step], at_once: bool, place: &str) -> Vec<String> {
     let (rests, mut wrong) = compare(subject, watcher, history);
-    wrong.extend(view::unanswered(&mut watcher.changes_in(&subject.namespace), &subject.id.name));
+    wrong.extend(view::unanswered(&mut watcher.changes_in(&subject.namespace), &subject.id.name, at_once));
     if !wrong.is_empty() {
         wrong.push(super::rests::table(&rests));
     }

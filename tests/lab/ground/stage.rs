@@ -299,15 +299,15 @@ impl<'a> Stage<'a> {
     }
 
     /// Checks all that happened in the clusters against what the live branch says.
-    pub(super) fn judge(&mut self, history: &[Step]) -> Result<Vec<String>, String> {
+    pub(super) fn judge(&mut self, history: &[Step], at_once: bool) -> Result<Vec<String>, String> {
         let subject = self.subject()?;
-        let mut wrong = super::judge(&subject, &self.site.watcher, history, "");
+        let mut wrong = super::judge(&subject, &self.site.watcher, history, at_once, "");
         let (head, _) = self.recorded()?.ok_or("nothing is recorded")?;
         let broken = invariants::check(&self.store, head).map_err(|trouble| trouble.to_string())?;
         wrong.extend(broken.iter().map(ToString::to_string));
         if let Some(second) = &self.second {
             let since = history.iter().position(|step| step.word().ends_with("restore-pods")).unwrap_or(second.before);
-            wrong.extend(super::judge(&subject, &second.watcher, &history[since..], "new cluster: "));
+            wrong.extend(super::judge(&subject, &second.watcher, &history[since..], at_once, "new cluster: "));
         }
         Ok(wrong)
     }

@@ -106,14 +106,15 @@ fn label(set: &Value) -> String {
     set["spec"]["template"]["metadata"]["labels"]["version"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Every moment at which a part of the requests went to nobody, once all of them had been answered.
-pub(super) fn unanswered(changes: &mut [Change], name: &str) -> Vec<String> {
+/// Every moment at which a part of the requests went to nobody, once all of them had been answered. `at_once`: one commit takes away
+/// the canary's Ingress, Service and pods; in which order is the applier's choice, so only the stable version's share counts.
+pub(super) fn unanswered(changes: &mut [Change], name: &str, at_once: bool) -> Vec<String> {
     changes.sort_by_key(|change| version(&change.object));
     let (mut view, mut served, mut found) = (View::default(), false, Vec::new());
     for (index, change) in changes.iter().enumerate() {
         view.take(change);
         let picture = view.picture(name);
-        let unanswered = picture.nobody > 0.0;
+        let unanswered = if at_once { view.endpoints(name).is_empty() } else { picture.nobody > 0.0 };
         served |= !unanswered;
         if served && unanswered {
             found.push(format!("after change {index}, of {} {}: {picture}", change.kind, change.name));
@@ -170,15 +171,16 @@ mod tests {
             View::after(&mut changes).picture("web").to_string(),
             "pods 1: 4 of 4 ready, 2: 1 of 1 ready; requests 1: 80 %, 2: 20 %"
         );
-        assert_eq!(unanswered(&mut changes, "web"), Vec::<String>::new());
-        for bad in [slice(7, "web", &[]), slice(7, "web-canary", &[])] {
+        assert_eq!(unanswered(&mut changes, "web", false), Vec::<String>::new());
+        for (bad, at_once) in [(slice(7, "web", &[]), 1), (slice(7, "web-canary", &[]), 0)] {
             changes.truncate(good.len());
             changes.push(bad);
-            assert_eq!(unanswered(&mut changes, "web").len(), 1);
+            assert_eq!(unanswered(&mut changes, "web", false).len(), 1);
+            assert_eq!(unanswered(&mut changes, "web", true).len(), at_once);
         }
         // The weight came before the pods did, however the watches told it.
         let mut early = good.to_vec();
         early[4] = slice(7, "web-canary", &["web-2-a"]);
-        assert_eq!(unanswered(&mut early, "web").len(), 1);
+        assert_eq!(unanswered(&mut early, "web", false).len(), 1);
     }
 }
