@@ -62,7 +62,6 @@ pub(super) fn declined(address: &str, reason: &str, text: &str) -> GitError {
     let (reason, all) = (reason.to_lowercase(), cause.to_lowercase());
     // A hook may say anything, also "locked": only the server's own word tells that its reference is.
     if !reason.contains("hook") && (reason.contains("lock") || reason.contains("failed to update ref")) {
-        // Another push holds the branch's lock, or one was left behind by a crash on the server.
         return locked(address, &cause);
     }
     let hint = if all.contains("protected") {
@@ -79,18 +78,17 @@ pub(super) fn declined(address: &str, reason: &str, text: &str) -> GitError {
     GitError::Refused { address: address.into(), cause, hint: Some(hint.into()) }
 }
 
-/// How it is said that a branch is locked, whoever found out.
-const LOCKED: &str =
-    "another push is at work there, or one that died has left its lock behind; then the server's owner removes it";
+/// How it is said that a branch is locked, whoever found out. What to do then is the error's hint.
+const LOCKED: &str = "the branch is locked: ";
 
 /// The branch's lock is held.
 pub(super) fn locked(address: &str, cause: &str) -> GitError {
-    GitError::Unreachable { address: address.into(), cause: format!("{cause} ({LOCKED})") }
+    GitError::Unreachable { address: address.into(), cause: format!("{LOCKED}{cause}") }
 }
 
 /// Whether `error` was made by [`locked`].
 pub(super) fn is_locked(error: &GitError) -> bool {
-    matches!(error, GitError::Unreachable { cause, .. } if cause.ends_with(&format!("({LOCKED})")))
+    matches!(error, GitError::Unreachable { cause, .. } if cause.starts_with(LOCKED))
 }
 
 #[cfg(test)]

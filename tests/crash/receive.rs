@@ -83,7 +83,7 @@ fn a_lock_that_a_dead_server_left_is_named_and_waited_for() {
     assert!(lock.exists(), "Git has left its lock");
     let ended = place.windlass("cache", &["run"]);
     assert_eq!(ended.code, Some(5), "{ended:?}");
-    assert!(ended.err.contains("deploy.lock") && ended.err.contains("left its lock behind"), "{ended:?}");
+    assert!(ended.err.contains("deploy.lock") && ended.err.contains("was left by a crash"), "{ended:?}");
     // Who watches waits for it.
     let mut watcher = place.start("watcher", place.windlass_command("cache", &["run", "--watch", "--interval", "1s"]));
     let start = Instant::now();

@@ -59,7 +59,7 @@ fn entries_are_told_apart_and_links_are_not_followed() {
     assert!(matches!(store.blob(file.id, 7), Err(GitError::Content { .. })));
     assert!(matches!(store.blob(root.id, 1_000), Err(GitError::Content { .. })));
     assert!(matches!(store.commit(root.id), Err(GitError::Content { .. })));
-    assert!(matches!(store.list(Oid::ZERO_SHA1), Err(GitError::Content { .. })));
+    assert!(matches!(store.list(Oid::ZERO_SHA1), Err(GitError::Mirror { .. })));
 }
 
 #[test]
