@@ -2,8 +2,11 @@
 
 mod checks;
 mod gateway;
+mod goldens;
 mod laws;
 mod nginx;
+mod providers;
+mod samples;
 mod services;
 
 use serde_json::Value;
@@ -76,11 +79,11 @@ fn selector(value: &str) -> Selector {
 }
 
 fn weight(weight: u32) -> Routes {
-    Routes::Split { weight: Some(weight), matches: Vec::new(), request_header_modifier: None }
+    Routes::Split { weight: Some(weight), matches: Vec::new(), request_header_modifier: None, mirror: None }
 }
 
 fn matching(matches: &[HttpMatch]) -> Routes {
-    Routes::Split { weight: None, matches: matches.to_vec(), request_header_modifier: None }
+    Routes::Split { weight: None, matches: matches.to_vec(), request_header_modifier: None, mirror: None }
 }
 
 fn named(kind: MatchKind, name: &str, value: &str) -> NamedMatch {
@@ -119,6 +122,7 @@ fn step(traffic: Option<u32>, matches: &[HttpMatch]) -> Step {
         traffic,
         matches: matches.to_vec(),
         request_header_modifier: None,
+        mirror: None,
         pause: Pause::Approval,
         timeout: 600,
         gates: Vec::new(),

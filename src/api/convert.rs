@@ -115,6 +115,7 @@ fn step(step: Step) -> Result<model::Step, Unusable> {
         traffic,
         matches: step.matches.into_iter().map(http_match).collect(),
         request_header_modifier: step.request_header_modifier.map(header_modifier),
+        mirror: None,
         pause: match step.pause.and_then(|pause| pause.duration) {
             None => model::Pause::Approval,
             Some(duration) => model::Pause::Seconds(duration.seconds()),

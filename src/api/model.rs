@@ -91,6 +91,9 @@ pub struct Step {
     /// Requests for the new version by what they carry; any one of them suffices.
     pub matches: Vec<HttpMatch>,
     pub request_header_modifier: Option<HeaderModifier>,
+    /// Share of requests that the new version gets a copy of, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<u32>,
     pub pause: Pause,
     /// Longest wait of this step before `onFailure` decides, seconds; pauses and approvals are not counted.
     pub timeout: u32,
@@ -100,7 +103,7 @@ pub struct Step {
 impl Step {
     /// Whether this step says anything about routing.
     pub fn routes(&self) -> bool {
-        self.traffic.is_some() || !self.matches.is_empty()
+        self.traffic.is_some() || !self.matches.is_empty() || self.mirror.is_some()
     }
 }
 

@@ -98,6 +98,7 @@ pub(super) fn within_step(
             weight: wanted.traffic,
             matches: wanted.matches.clone(),
             request_header_modifier: wanted.request_header_modifier.clone(),
+            mirror: wanted.mirror,
         };
     }
     (next != *shape).then_some((Leg::Shift, next))

@@ -6,7 +6,7 @@ use super::input::{GateFact, Input, Move};
 use super::legs::Ground;
 use super::state::{Leg, Outcome, Phase, SlotFacts, State};
 use super::{legs, words};
-use crate::api::Rollout;
+use crate::api::{Rollout, Step};
 use crate::manifest::{ObjectSet, digest};
 use crate::render::{self, RenderError, Selector, Shape, Slots};
 
@@ -80,11 +80,11 @@ pub(super) fn narrow(state: &State) -> Option<Selector> {
 
 /// A digest of what the steps do to pods and routes. Pauses, gates and thresholds are left out: they act at once.
 pub(super) fn plan(rollout: &Rollout) -> String {
-    let steps: Vec<Value> = rollout
-        .steps
-        .iter()
-        .map(|step| json!([step.replicas, step.traffic, step.matches, step.request_header_modifier]))
-        .collect();
+    let step = |step: &Step| match step.mirror {
+        None => json!([step.replicas, step.traffic, step.matches, step.request_header_modifier]),
+        Some(mirror) => json!([step.replicas, step.traffic, step.matches, step.request_header_modifier, mirror]),
+    };
+    let steps: Vec<Value> = rollout.steps.iter().map(step).collect();
     digest(&json!([rollout.style, rollout.routings, steps])).chars().take(16).collect()
 }
 

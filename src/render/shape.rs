@@ -62,6 +62,9 @@ pub enum Routes {
         weight: Option<u32>,
         matches: Vec<HttpMatch>,
         request_header_modifier: Option<HeaderModifier>,
+        /// Percent of the requests that the canary Services get a copy of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mirror: Option<u32>,
     },
 }
 

@@ -252,9 +252,9 @@ fn our_rules() {
             "unknown provider `ngnix`",
         ),
         (
-            canary(&format!("{step}\ntrafficRoutings: [{{service: a, ingress: {{name: a, classType: higress}}}}]")),
+            canary(&format!("{step}\ntrafficRoutings: [{{service: a, ingress: {{name: a, classType: traefik}}}}]")),
             "not-supported-yet",
-            "an Ingress of class `higress` is not supported yet",
+            "an Ingress of class `traefik` is not supported yet",
         ),
         (
             canary(&format!(

@@ -115,8 +115,8 @@ spec: {defaultBackend: {service: {name: echo, port: {number: 80}}}}
 
 #[test]
 fn providers_that_are_not_there_yet_say_so() {
-    let alb = TrafficRouting {
-        ingress: Some(IngressRouting { class_type: "aliyun-alb".to_owned(), name: "echo".to_owned() }),
+    let haproxy = TrafficRouting {
+        ingress: Some(IngressRouting { class_type: "haproxy".to_owned(), name: "echo".to_owned() }),
         ..routing()
     };
     let custom = TrafficRouting {
@@ -127,11 +127,12 @@ fn providers_that_are_not_there_yet_say_so() {
         }],
         ..routing()
     };
-    let supported = "supported are `ingress` with classType `nginx`, and `gateway` (HTTPRoute)";
+    let supported =
+        "supported are `ingress` with classType `nginx`, `aliyun-alb`, `higress`, `mse`, `alb`, and `gateway` (HTTPRoute)";
     assert_eq!(
-        found(&set(&[SERVICE, INGRESS]), &rollout(vec![alb, custom, routing()], vec![step(Some(5), &[])])),
+        found(&set(&[SERVICE, INGRESS]), &rollout(vec![haproxy, custom, routing()], vec![step(Some(5), &[])])),
         list(&[
-            (None, &format!("Ingress `echo`: classType `aliyun-alb` is not supported yet; {supported}")),
+            (None, &format!("Ingress `echo`: classType `haproxy` is not supported; {supported}")),
             (None, &format!("VirtualService `echo`: `customNetworkRefs` are not supported yet; {supported}")),
             (None, &format!("Service `echo`: its `trafficRoutings` entry names no route; {supported}")),
         ])
@@ -204,7 +205,8 @@ fn routes_in_words() {
         words(&Routes::Split {
             weight: Some(5),
             matches: vec![headers(&[exact("x", "1")])],
-            request_header_modifier: Some(modifier())
+            request_header_modifier: Some(modifier()),
+            mirror: None,
         }),
         "requests with header `x: 1`, and 5% of the others; sets header `x-version: new`, adds header `x-via: canary`, \
          removes header `x-old`"

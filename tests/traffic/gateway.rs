@@ -4,7 +4,7 @@ use super::*;
 
 /// Kruise's own example (`gateway_test.go`): the Service in two rules of four, one of them with two matches; written as a
 /// person would, without the API's defaults.
-const SHOP: &str = "
+pub(super) const SHOP: &str = "
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: echo, annotations: {team: blue}}
@@ -326,7 +326,12 @@ fn a_condition_that_the_rule_has_already_is_not_written_twice() {
 fn matches_and_a_weight_do_both() {
     rules(
         &one_rule("{backendRefs: [{name: echo, port: 80}]}"),
-        &Routes::Split { weight: Some(10), matches: vec![headers(&[exact("x", "1")])], request_header_modifier: None },
+        &Routes::Split {
+            weight: Some(10),
+            matches: vec![headers(&[exact("x", "1")])],
+            request_header_modifier: None,
+            mirror: None,
+        },
         "
 - matches: [{path: {type: PathPrefix, value: /}, headers: [{name: x, type: Exact, value: '1'}]}]
   backendRefs: [{name: echo-canary, port: 80}]
@@ -341,7 +346,7 @@ fn header_changes_are_a_filter_of_the_canary_alone() {
                   add: [{name: x-via, value: canary}], remove: [x-old]}}";
     rules(
         &one_rule("{backendRefs: [{name: echo, port: 80}]}"),
-        &Routes::Split { weight: Some(10), matches: Vec::new(), request_header_modifier: Some(modifier()) },
+        &Routes::Split { weight: Some(10), matches: Vec::new(), request_header_modifier: Some(modifier()), mirror: None },
         &format!(
             "
 - backendRefs:
@@ -352,7 +357,12 @@ fn header_changes_are_a_filter_of_the_canary_alone() {
     );
     rules(
         &one_rule("{backendRefs: [{name: echo, port: 80}]}"),
-        &Routes::Split { weight: None, matches: vec![headers(&[exact("x", "1")])], request_header_modifier: Some(modifier()) },
+        &Routes::Split {
+            weight: None,
+            matches: vec![headers(&[exact("x", "1")])],
+            request_header_modifier: Some(modifier()),
+            mirror: None,
+        },
         &format!(
             "
 - matches: [{{path: {{type: PathPrefix, value: /}}, headers: [{{name: x, type: Exact, value: '1'}}]}}]
@@ -374,7 +384,12 @@ fn header_changes_join_the_users_own_filter() {
                   add: [{name: X-Via, value: 'gate,canary'}], remove: [x-gone, x-old]}}";
     rules(
         &one_rule(&format!("{{filters: [{own}], backendRefs: [{{name: echo, port: 80}}]}}")),
-        &Routes::Split { weight: None, matches: vec![headers(&[exact("x", "1")])], request_header_modifier: Some(modifier()) },
+        &Routes::Split {
+            weight: None,
+            matches: vec![headers(&[exact("x", "1")])],
+            request_header_modifier: Some(modifier()),
+            mirror: None,
+        },
         &format!(
             "
 - matches: [{{path: {{type: PathPrefix, value: /}}, headers: [{{name: x, type: Exact, value: '1'}}]}}]

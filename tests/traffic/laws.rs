@@ -78,7 +78,7 @@ fn routes() -> impl Strategy<Value = Routes> {
     prop_oneof![
         1 => Just(Routes::Stable),
         6 => (prop::option::of(0_u32..=100), prop::collection::vec(one, 0..3), modifier).prop_map(
-            |(weight, matches, request_header_modifier)| Routes::Split { weight, matches, request_header_modifier }
+            |(weight, matches, request_header_modifier)| Routes::Split { weight, matches, request_header_modifier, mirror: None }
         ),
     ]
 }

@@ -113,7 +113,12 @@ fn a_cookie_is_written_as_kruise_does_and_goes_with_a_header() {
 #[test]
 fn a_header_and_a_weight_go_together() {
     golden(
-        &Routes::Split { weight: Some(5), matches: vec![headers(&[exact("x-canary", "1")])], request_header_modifier: None },
+        &Routes::Split {
+            weight: Some(5),
+            matches: vec![headers(&[exact("x-canary", "1")])],
+            request_header_modifier: None,
+            mirror: None,
+        },
         "
     nginx.ingress.kubernetes.io/canary-weight: '5'
     nginx.ingress.kubernetes.io/canary-by-header: x-canary
@@ -123,7 +128,7 @@ fn a_header_and_a_weight_go_together() {
 
 #[test]
 fn no_percent_and_back_to_stable_leave_everything_as_written() {
-    let nothing = Routes::Split { weight: None, matches: Vec::new(), request_header_modifier: None };
+    let nothing = Routes::Split { weight: None, matches: Vec::new(), request_header_modifier: None, mirror: None };
     for routes in [Routes::Stable, weight(0), nothing] {
         let mut objects = set(&[SERVICE, INGRESS]);
         route(&mut objects, &by_ingress(), &routes).unwrap();
@@ -202,7 +207,7 @@ fn what_the_annotations_cannot_say_is_an_error_with_the_nearest_way() {
          carry it with the value `always`",
     );
     refused(
-        &Routes::Split { weight: Some(20), matches: Vec::new(), request_header_modifier: Some(modifier()) },
+        &Routes::Split { weight: Some(20), matches: Vec::new(), request_header_modifier: Some(modifier()), mirror: None },
         "Ingress class nginx cannot express `requestHeaderModifier`: use a `gateway` routing (HTTPRoute) for this Service",
     );
     refused(&weight(101), "a step cannot express 101% of requests: `traffic` is at most 100%");

@@ -11,7 +11,7 @@ use crate::api::model::Style;
 use crate::api::near;
 use crate::api::path::Path;
 
-/// Ingress classes of Kruise's and our own tables (`nginx` is the one that can be used by now).
+/// Ingress classes of Kruise's and our own tables.
 const INGRESS_CLASSES: [&str; 6] = ["nginx", "aliyun-alb", "alb", "higress", "mse", "traefik"];
 
 fn not_yet(at: &Path, what: &str) -> Finding {
@@ -132,8 +132,8 @@ pub(super) fn providers(routing: &TrafficRouting, at: &Path, found: &mut Vec<Fin
             let mut finding = Finding::error("unknown-provider", &at, format!("unknown provider `{class}`"));
             finding.hint = near::hint(class, INGRESS_CLASSES);
             found.push(finding);
-        } else if class != "nginx" {
-            found.push(not_yet(&at, &format!("an Ingress of class `{class}`")).hint("`nginx` is"));
+        } else if class == "traefik" {
+            found.push(not_yet(&at, "an Ingress of class `traefik`").hint("`gateway` (HTTPRoute) is, which Traefik reads"));
         }
     }
     if routing.custom_network_refs.as_ref().is_some_and(|references| !references.is_empty()) {

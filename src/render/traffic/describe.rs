@@ -1,6 +1,6 @@
 //! Routes in words, for plans, status and commit messages.
 
-use super::nginx::COOKIE;
+use super::ingress::COOKIE;
 use crate::api::{HeaderModifier, HttpMatch, MatchKind, NamedMatch, StringMatch};
 use crate::render::Routes;
 
@@ -16,12 +16,19 @@ pub fn describe(routes: &Routes) -> String {
 /// The two parts of [`describe`]: which requests, and what changes in them.
 pub fn describe_parts(routes: &Routes) -> (String, Option<String>) {
     let own = || ("as you wrote them".to_owned(), None);
-    let Routes::Split { weight, matches, request_header_modifier } = routes else { return own() };
+    let Routes::Split { weight, matches, request_header_modifier, mirror } = routes else { return own() };
     let requests = match (weight, matches.is_empty()) {
-        (None, true) => return own(),
+        (None, true) => match mirror {
+            None => return own(),
+            Some(mirror) => return (format!("a copy of {mirror}% of requests"), None),
+        },
         (Some(weight), true) => format!("{weight}% of requests"),
         (None, false) => format!("requests {}", alternatives(matches)),
         (Some(weight), false) => format!("requests {}, and {weight}% of the others", alternatives(matches)),
+    };
+    let requests = match mirror {
+        None => requests,
+        Some(mirror) => format!("{requests}, and a copy of {mirror}%"),
     };
     (requests, request_header_modifier.as_ref().and_then(changes))
 }

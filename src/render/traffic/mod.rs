@@ -6,17 +6,23 @@
 
 mod describe;
 mod gateway;
-mod nginx;
+mod ingress;
 mod provider;
 mod services;
+mod share;
 
 use crate::api::{HeaderModifier, HttpMatch, Rollout, Step, TrafficRouting};
 use crate::manifest::{Object, ObjectSet};
 use crate::render::{RenderError, Routes, Selector};
-use provider::{Provider, providers};
+use provider::{Change, Place, places};
 
 pub use describe::{describe, describe_parts};
 pub use services::canary_service;
+
+/// What the providers that can be named are called.
+pub fn known() -> Vec<&'static str> {
+    provider::all().into_iter().map(|provider| provider.label()).collect()
+}
 
 /// Narrows the stable Service of `routing` to the pods with `selector`. Nothing to do where the routing keeps to the
 /// stable Service alone (`disableGenerateCanaryService`).
@@ -46,17 +52,15 @@ pub fn add_canary_service(objects: &mut ObjectSet, routing: &TrafficRouting, sel
 pub fn route(objects: &mut ObjectSet, routing: &TrafficRouting, routes: &Routes) -> Result<(), RenderError> {
     let Some(split) = Split::of(routes, routing)? else { return Ok(()) };
     let mut changed = Vec::new();
-    for provider in providers(routing).map_err(first)? {
-        changed.push((provider, provider.split(objects, &split).map_err(first)?));
+    for place in places(routing).map_err(first)? {
+        changed.extend(place.split(objects, &split).map_err(first)?);
     }
-    for (provider, object) in changed {
-        match (provider, object) {
-            (_, None) => {}
-            (Provider::Nginx(_), Some(object)) => add(objects, object)?,
-            (Provider::HttpRoute(_), Some(object)) => {
-                objects.insert(object);
-            }
-        }
+    if let Some(taken) = changed.iter().find_map(|change| change.collides(objects)) {
+        return Err(taken);
+    }
+    for change in changed {
+        let (Change::Add(object) | Change::Replace(object)) = change;
+        objects.insert(object);
     }
     Ok(())
 }
@@ -65,14 +69,14 @@ pub fn route(objects: &mut ObjectSet, routing: &TrafficRouting, routes: &Routes)
 /// step that asks for what its provider cannot express. One entry each, with the step's index (0-based) where it is about a step.
 pub fn check(objects: &ObjectSet, rollout: &Rollout) -> Vec<(Option<usize>, RenderError)> {
     let mut found = Vec::new();
-    let mut named: Vec<(Provider, &str)> = Vec::new();
+    let mut named: Vec<(Place, &str)> = Vec::new();
     for routing in &rollout.routings {
         let whole = check_routing(objects, routing);
         let sound = whole.is_empty();
         found.extend(whole.into_iter().map(|error| (None, error)));
-        for provider in providers(routing).unwrap_or_default() {
-            found.extend(provider.again(&routing.service, &named).map(|error| (None, error)));
-            named.push((provider, &routing.service));
+        for place in places(routing).unwrap_or_default() {
+            found.extend(place.again(&routing.service, &named).map(|error| (None, error)));
+            named.push((place, &routing.service));
         }
         if sound {
             found.extend(check_steps(objects, routing, &rollout.steps));
@@ -93,11 +97,11 @@ fn check_routing(objects: &ObjectSet, routing: &TrafficRouting) -> Vec<RenderErr
     if routing.disable_generate_canary_service {
         found.push(without_canary(&routing.service));
     }
-    match providers(routing) {
+    match places(routing) {
         Err(errors) => found.extend(errors),
-        Ok(providers) => {
-            for provider in providers {
-                if let Err(errors) = provider.find(objects, &routing.service) {
+        Ok(places) => {
+            for place in places {
+                if let Err(errors) = place.find(objects, &routing.service) {
                     found.extend(errors);
                 }
             }
@@ -113,14 +117,15 @@ fn check_steps(objects: &ObjectSet, routing: &TrafficRouting, steps: &[Step]) ->
             weight: step.traffic,
             matches: step.matches.clone(),
             request_header_modifier: step.request_header_modifier.clone(),
+            mirror: step.mirror,
         };
         let errors = match Split::of(&routes, routing) {
             Err(error) => vec![error],
             Ok(None) => Vec::new(),
-            Ok(Some(split)) => providers(routing)
+            Ok(Some(split)) => places(routing)
                 .unwrap_or_default()
                 .into_iter()
-                .filter_map(|provider| provider.split(objects, &split).err())
+                .filter_map(|place| place.split(objects, &split).err())
                 .flatten()
                 .collect(),
         };
@@ -137,26 +142,32 @@ struct Split<'a> {
     weight: Option<u32>,
     matches: &'a [HttpMatch],
     modifier: Option<&'a HeaderModifier>,
+    /// Percent of the requests to the stable Service that the canary gets a copy of, 1 to 100.
+    mirror: Option<u32>,
+}
+
+/// Where a provider works: the objects as the user wrote them, and the stable Service among them.
+struct At<'a> {
+    objects: &'a ObjectSet,
+    service: &'a Object,
 }
 
 impl<'a> Split<'a> {
     /// `None`: the routes stay as the user wrote them.
     fn of(routes: &'a Routes, routing: &'a TrafficRouting) -> Result<Option<Self>, RenderError> {
-        let Routes::Split { weight, matches, request_header_modifier } = routes else { return Ok(None) };
-        let step = || "a step".to_owned();
-        if weight.is_none() && matches.is_empty() {
-            return match request_header_modifier {
-                None => Ok(None),
-                Some(_) => Err(RenderError::Unsupported {
-                    provider: step(),
-                    what: "`requestHeaderModifier` alone".to_owned(),
-                    hint: "give it `traffic` or `matches` too, which say whose headers change".to_owned(),
-                }),
-            };
+        let Routes::Split { weight, matches, request_header_modifier, mirror } = routes else { return Ok(None) };
+        if weight.is_none() && matches.is_empty() && request_header_modifier.is_some() {
+            let hint = "give it `traffic` or `matches` too, which say whose headers change";
+            return Err(refused("a step", "`requestHeaderModifier` alone", hint));
+        }
+        if weight.is_none() && matches.is_empty() && mirror.is_none() {
+            return Ok(None);
         }
         if let Some(weight) = weight.filter(|weight| *weight > 100) {
-            let hint = "`traffic` is at most 100%".to_owned();
-            return Err(RenderError::Unsupported { provider: step(), what: format!("{weight}% of requests"), hint });
+            return Err(refused("a step", &format!("{weight}% of requests"), "`traffic` is at most 100%"));
+        }
+        if let Some(mirror) = mirror.filter(|mirror| *mirror == 0 || *mirror > 100) {
+            return Err(refused("a step", &format!("a copy of {mirror}% of requests"), "`mirror` is from 1% to 100%"));
         }
         if routing.disable_generate_canary_service {
             return Err(without_canary(&routing.service));
@@ -167,6 +178,7 @@ impl<'a> Split<'a> {
             weight: *weight,
             matches,
             modifier: request_header_modifier.as_ref(),
+            mirror: *mirror,
         }))
     }
 }
@@ -202,6 +214,10 @@ fn add(objects: &mut ObjectSet, object: Object) -> Result<(), RenderError> {
 
 fn taken(object: &Object) -> RenderError {
     unusable(object, "the source has an object of this name, which Windlass needs for the canary; rename it")
+}
+
+fn refused(provider: &str, what: &str, hint: &str) -> RenderError {
+    RenderError::Unsupported { provider: provider.to_owned(), what: what.to_owned(), hint: hint.to_owned() }
 }
 
 fn unusable(object: &Object, cause: impl Into<String>) -> RenderError {

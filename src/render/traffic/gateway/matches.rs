@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::{Target, defaulted_matches, modifier};
 use crate::api::{HeaderModifier, HttpMatch, MatchKind, NamedMatch, StringMatch};
 use crate::render::RenderError;
-use crate::render::traffic::{Split, nginx};
+use crate::render::traffic::Split;
+use crate::render::traffic::ingress::COOKIE;
 
 /// A step's matches, found to be something that an HTTPRoute can say.
 pub(super) struct Wanted<'a> {
@@ -104,9 +105,9 @@ fn faults(one: &HttpMatch) -> Vec<RenderError> {
             ));
         }
     }
-    if one.headers.iter().any(|header| header.name.eq_ignore_ascii_case(nginx::COOKIE)) {
+    if one.headers.iter().any(|header| header.name.eq_ignore_ascii_case(COOKIE)) {
         found.push(unsupported(
-            &format!("a match by cookie as header `{}`", nginx::COOKIE),
+            &format!("a match by cookie as header `{COOKIE}`"),
             "match the header `cookie` with a `RegularExpression`, as `(^|; *)name=always(;|$)`",
         ));
     }

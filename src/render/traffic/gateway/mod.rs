@@ -11,16 +11,44 @@ mod weights;
 
 use serde_json::{Map, Value, json};
 
+use super::provider::{Change, Provider};
 use super::services::canary_name;
-use super::{Split, only, unusable};
-use crate::manifest::{Object, ObjectSet};
+use super::{At, Split, unusable};
+use crate::manifest::Object;
 use crate::render::RenderError;
 
 const GROUP: &str = "gateway.networking.k8s.io";
 
-/// The HTTPRoute, which must send requests to `service`.
-pub(super) fn find<'a>(objects: &'a ObjectSet, name: &str, service: &Object) -> Result<&'a Object, RenderError> {
-    let route = only(objects, GROUP, "HTTPRoute", name)?;
+pub(super) struct HttpRoute;
+pub(super) const HTTP: HttpRoute = HttpRoute;
+
+impl Provider for HttpRoute {
+    fn label(&self) -> &'static str {
+        "HTTPRoute"
+    }
+
+    fn group(&self) -> &'static str {
+        GROUP
+    }
+
+    fn kind(&self) -> &'static str {
+        "HTTPRoute"
+    }
+
+    fn find(&self, route: &Object, at: &At) -> Result<(), RenderError> {
+        find(route, at.service)
+    }
+
+    fn split(&self, route: &Object, at: &At, split: &Split) -> Result<Vec<Change>, Vec<RenderError>> {
+        if split.mirror.is_some() {
+            return Err(vec![super::refused("HTTPRoute", "`mirror`", "use `traffic`")]);
+        }
+        self::split(route, at.service, split).map(|route| vec![Change::Replace(route)])
+    }
+}
+
+/// Whether the HTTPRoute sends requests to `service`.
+fn find(route: &Object, service: &Object) -> Result<(), RenderError> {
     let target = Target::new(route, service);
     if !rules(route).iter().any(|rule| target.serves(rule)) {
         return Err(unusable(route, format!("no rule of it sends requests to Service `{}`", service.name())));
@@ -29,12 +57,11 @@ pub(super) fn find<'a>(objects: &'a ObjectSet, name: &str, service: &Object) -> 
     if rules(route).iter().flat_map(refs).any(|reference| target.is_service(reference, &canary)) {
         return Err(unusable(route, format!("it already sends requests to `{canary}`, which Windlass needs for the canary")));
     }
-    Ok(route)
+    Ok(())
 }
 
 /// The HTTPRoute of this step.
-pub(super) fn split(objects: &ObjectSet, name: &str, service: &Object, split: &Split) -> Result<Object, Vec<RenderError>> {
-    let route = find(objects, name, service).map_err(|error| vec![error])?;
+fn split(route: &Object, service: &Object, split: &Split) -> Result<Object, Vec<RenderError>> {
     let target = Target::new(route, service);
     let wanted = matches::Wanted::of(split)?;
     let mut written = Vec::new();
