@@ -71,7 +71,10 @@ fn by_ingress() -> TrafficRouting {
 }
 
 fn by_gateway() -> TrafficRouting {
-    TrafficRouting { gateway: Some(GatewayRouting { http_route_name: "echo".to_owned() }), ..routing() }
+    TrafficRouting {
+        gateway: Some(GatewayRouting { http_route_name: Some("echo".to_owned()), ..GatewayRouting::default() }),
+        ..routing()
+    }
 }
 
 fn selector(value: &str) -> Selector {

@@ -115,7 +115,13 @@ fn step(step: Step) -> Result<model::Step, Unusable> {
         traffic,
         matches: step.matches.into_iter().map(http_match).collect(),
         request_header_modifier: step.request_header_modifier.map(header_modifier),
-        mirror: None,
+        mirror: match step.mirror {
+            None => None,
+            Some(mirror) => match amount(&IntOrString::Text(mirror), "mirror")? {
+                model::Amount::Percent(percent) => Some(percent),
+                model::Amount::Pods(_) => return Err(Unusable("mirror")),
+            },
+        },
         pause: match step.pause.and_then(|pause| pause.duration) {
             None => model::Pause::Approval,
             Some(duration) => model::Pause::Seconds(duration.seconds()),
@@ -134,13 +140,12 @@ fn routing(routing: TrafficRouting, disable_generate_canary_service: bool) -> Re
             class_type: ingress.class_type.filter(|class| !class.is_empty()).unwrap_or_else(|| "nginx".to_owned()),
             name: ingress.name,
         }),
-        gateway: routing
-            .gateway
-            .map(|gateway| {
-                let http_route_name = gateway.http_route_name.ok_or(Unusable("httpRouteName"))?;
-                Ok(model::GatewayRouting { http_route_name })
-            })
-            .transpose()?,
+        gateway: routing.gateway.map(|gateway| model::GatewayRouting {
+            http_route_name: gateway.http_route_name,
+            grpc_route_name: gateway.grpc_route_name,
+            tls_route_name: gateway.tls_route_name,
+            tcp_route_name: gateway.tcp_route_name,
+        }),
         custom: routing.custom_network_refs.into_iter().flatten().map(reference).collect(),
         disable_generate_canary_service,
     })

@@ -234,10 +234,31 @@ pub struct IngressRouting {
     pub name: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Routes of the Gateway API by their names; at least one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayRouting {
-    pub http_route_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_route_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc_route_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_route_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp_route_name: Option<String>,
+}
+
+impl GatewayRouting {
+    /// Field, kind and name of every route that is named.
+    pub fn routes(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
+        let all = [
+            ("httpRouteName", "HTTPRoute", &self.http_route_name),
+            ("grpcRouteName", "GRPCRoute", &self.grpc_route_name),
+            ("tlsRouteName", "TLSRoute", &self.tls_route_name),
+            ("tcpRouteName", "TCPRoute", &self.tcp_route_name),
+        ];
+        all.into_iter().filter_map(|(field, kind, name)| Some((field, kind, name.as_deref()?)))
+    }
 }
 
 /// One alternative of a step's `matches`: all its parts must hold.

@@ -127,8 +127,8 @@ fn providers_that_are_not_there_yet_say_so() {
         }],
         ..routing()
     };
-    let supported =
-        "supported are `ingress` with classType `nginx`, `aliyun-alb`, `higress`, `mse`, `alb`, and `gateway` (HTTPRoute)";
+    let supported = "supported are `ingress` with classType `nginx`, `aliyun-alb`, `higress`, `mse`, `alb`, and \
+                     `gateway` (HTTPRoute, GRPCRoute, TLSRoute, TCPRoute)";
     assert_eq!(
         found(&set(&[SERVICE, INGRESS]), &rollout(vec![haproxy, custom, routing()], vec![step(Some(5), &[])])),
         list(&[

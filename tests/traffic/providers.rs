@@ -116,12 +116,11 @@ fn sums(value: &Value, found: &mut Vec<u64>) {
     match value {
         Value::Object(fields) => fields.values().for_each(|value| sums(value, found)),
         Value::Array(list) => {
-            let weight = |one: &Value| {
-                if one["mirror"] == true { None } else { one.get("weight").or_else(|| one.get("Weight")).and_then(Value::as_u64) }
-            };
-            let canary = list.iter().any(|one| weight(one).is_some() && one.to_string().contains("canary"));
-            if canary {
-                found.push(list.iter().filter_map(weight).sum());
+            let written = |one: &Value| one.get("weight").or_else(|| one.get("Weight")).and_then(Value::as_u64);
+            let shares = || list.iter().filter(|one| one["mirror"] != true);
+            if shares().any(|one| written(one).is_some() && one.to_string().contains("canary")) {
+                // The Gateway API's default, which is not written anew.
+                found.push(shares().map(|one| written(one).unwrap_or(1)).sum());
             }
             list.iter().for_each(|value| sums(value, found));
         }

@@ -89,22 +89,77 @@ spec:
       - {path: /, pathType: Prefix, backend: {service: {name: echo, port: {number: 80}}}}
 "#;
 
+const GRPC: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: echo, namespace: shop}
+spec:
+  parentRefs: [{name: front}]
+  rules:
+  - matches: [{method: {service: shop.Cart}}]
+    backendRefs: [{name: cart, port: 80}]
+  - sessionPersistence: {sessionName: grpc}
+    backendRefs: [{name: echo, port: 80}]
+";
+
+const TLS: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: {name: echo, namespace: shop}
+spec:
+  hostnames: [echo.example.com]
+  rules:
+  - backendRefs: [{name: echo, port: 443, weight: 3}, {name: list, port: 443, weight: 1}]
+";
+
+const TCP: &str = "
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: {name: echo, namespace: shop}
+spec:
+  parentRefs: [{name: front, sectionName: mail}]
+  rules:
+  - backendRefs: [{name: echo, port: 25}]
+";
+
+fn sample(name: &'static str, label: &'static str, entry: &'static str, routing: TrafficRouting, object: &'static str) -> Sample {
+    Sample { name, label, entry, routing, objects: vec![object] }
+}
+
+fn route(named: fn(Option<String>) -> GatewayRouting) -> TrafficRouting {
+    TrafficRouting { gateway: Some(named(Some("echo".to_owned()))), ..routing() }
+}
+
 /// All of them, in the table's order.
 pub(super) fn samples() -> Vec<Sample> {
-    let ingress = |name, label, entry, object| Sample { name, label, entry, routing: class(name), objects: vec![object] };
     vec![
-        ingress("nginx", "Ingress class nginx", "`ingress`, `classType: nginx`", nginx::INGRESS),
-        ingress("aliyun-alb", "Ingress class aliyun-alb", "`ingress`, `classType: aliyun-alb`", ALIYUN),
-        ingress("higress", "Ingress class higress", "`ingress`, `classType: higress`", HIGRESS),
-        ingress("mse", "Ingress class mse", "`ingress`, `classType: mse`", MSE),
-        ingress("alb", "Ingress class alb", "`ingress`, `classType: alb` (AWS)", AWS),
-        Sample {
-            name: "httproute",
-            label: "HTTPRoute",
-            entry: "`gateway`, `httpRouteName`",
-            routing: by_gateway(),
-            objects: vec![gateway::SHOP],
-        },
+        sample("nginx", "Ingress class nginx", "`ingress`, `classType: nginx`", class("nginx"), nginx::INGRESS),
+        sample("aliyun-alb", "Ingress class aliyun-alb", "`ingress`, `classType: aliyun-alb`", class("aliyun-alb"), ALIYUN),
+        sample("higress", "Ingress class higress", "`ingress`, `classType: higress`", class("higress"), HIGRESS),
+        sample("mse", "Ingress class mse", "`ingress`, `classType: mse`", class("mse"), MSE),
+        sample("alb", "Ingress class alb", "`ingress`, `classType: alb` (AWS)", class("alb"), AWS),
+        sample("httproute", "HTTPRoute", "`gateway`, `httpRouteName`", by_gateway(), gateway::SHOP),
+        sample(
+            "grpcroute",
+            "GRPCRoute",
+            "`gateway`, `grpcRouteName`",
+            route(|name| GatewayRouting { grpc_route_name: name, ..GatewayRouting::default() }),
+            GRPC,
+        ),
+        sample(
+            "tlsroute",
+            "TLSRoute",
+            "`gateway`, `tlsRouteName`",
+            route(|name| GatewayRouting { tls_route_name: name, ..GatewayRouting::default() }),
+            TLS,
+        ),
+        sample(
+            "tcproute",
+            "TCPRoute",
+            "`gateway`, `tcpRouteName`",
+            route(|name| GatewayRouting { tcp_route_name: name, ..GatewayRouting::default() }),
+            TCP,
+        ),
     ]
 }
 

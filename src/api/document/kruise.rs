@@ -182,6 +182,15 @@ pub(crate) struct Ingress {
 pub(crate) struct Gateway {
     #[serde(default, rename = "httpRouteName")]
     pub(crate) http_route_name: Option<String>,
+    /// Beyond Kruise.
+    #[serde(default, rename = "grpcRouteName")]
+    pub(crate) grpc_route_name: Option<String>,
+    /// Beyond Kruise.
+    #[serde(default, rename = "tlsRouteName")]
+    pub(crate) tls_route_name: Option<String>,
+    /// Beyond Kruise.
+    #[serde(default, rename = "tcpRouteName")]
+    pub(crate) tcp_route_name: Option<String>,
 }
 
 /// Labels and annotations for the second Deployment's pods.

@@ -83,9 +83,9 @@ pub(crate) struct Step {
     /// Changes to the headers of the requests for the new version.
     #[serde(default)]
     pub(crate) request_header_modifier: Option<HeaderModifier>,
-    /// Share of requests that the new version gets a copy of. Not supported yet.
+    /// Share of requests to the stable version that the new version gets a copy of, for example `10%`.
     #[serde(default)]
-    pub(crate) mirror: Option<NotYet>,
+    pub(crate) mirror: Option<String>,
     /// What to wait for after the step. Without a duration, and without `pause`: until somebody approves.
     #[serde(default)]
     pub(crate) pause: Option<Pause>,

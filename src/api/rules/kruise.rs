@@ -143,8 +143,10 @@ pub(super) fn strategy(workload: &WorkloadRef, strategy: &Strategy<Step>, strict
     if routings.is_empty() {
         for (index, step) in steps.iter().enumerate() {
             let at = at.key("steps").index(index);
-            let at = if step.traffic.is_some() { at.key("traffic") } else { at.key("matches") };
-            if step.traffic.is_some() || !step.matches.is_empty() {
+            let asked =
+                [("traffic", step.traffic.is_some()), ("matches", !step.matches.is_empty()), ("mirror", step.mirror.is_some())];
+            if let Some((field, _)) = asked.iter().find(|(_, asked)| *asked) {
+                let at = at.key(field);
                 let message = "this step routes requests, but there are no `trafficRoutings`";
                 found
                     .push(Finding::error("no-routing", &at, message).hint(format!(
@@ -197,7 +199,7 @@ fn step(step: &Step, style: Style, strict: bool, at: &Path, found: &mut Vec<Find
             found.push(Finding::error("kruise", &at.key("replicas"), REPLICAS));
         }
         Some(replicas) => {
-            let routes = step.traffic.is_some() || !step.matches.is_empty();
+            let routes = step.traffic.is_some() || !step.matches.is_empty() || step.mirror.is_some();
             if routes && style == Style::Partition && replicas.percent().is_some_and(|percent| percent > PARTITION_LIMIT) {
                 let at = at.key("replicas");
                 found.push(if strict {
@@ -227,6 +229,13 @@ fn step(step: &Step, style: Style, strict: bool, at: &Path, found: &mut Vec<Find
             found.push(Finding::error("matches-and-traffic", &at.key("matches"), message).at_key().hint(hint));
         }
     }
+    if let Some(mirror) = &step.mirror {
+        let share = IntOrString::Text(mirror.clone()).percent();
+        if share.is_none_or(|share| !(1..=100).contains(&share)) {
+            let message = "`mirror` must be a percentage from 1% to 100%";
+            found.push(Finding::error("out-of-range", &at.key("mirror"), message).hint("as `10%`"));
+        }
+    }
 }
 
 pub(super) fn routings(routings: &[TrafficRouting], at: &Path, found: &mut Vec<Finding>) {
@@ -252,11 +261,19 @@ pub(super) fn routings(routings: &[TrafficRouting], at: &Path, found: &mut Vec<F
             let message = "TrafficRouting.Ingress.Ingress cannot be empty";
             found.push(Finding::error("kruise", &at.key("ingress").key("name"), message).hint("`name` names the Ingress"));
         }
-        if let Some(gateway) = &routing.gateway
-            && gateway.http_route_name.as_deref().unwrap_or_default().is_empty()
-        {
-            let message = "TrafficRouting.Gateway must set the name of HTTPRoute or HTTPsRoute";
-            found.push(Finding::error("kruise", &at.key("gateway").key("httpRouteName"), message));
+        if let Some(gateway) = &routing.gateway {
+            let names = [
+                ("httpRouteName", &gateway.http_route_name),
+                ("grpcRouteName", &gateway.grpc_route_name),
+                ("tlsRouteName", &gateway.tls_route_name),
+                ("tcpRouteName", &gateway.tcp_route_name),
+            ];
+            let empty = names.iter().find(|(_, name)| name.as_deref() == Some(""));
+            let none = names.iter().all(|(_, name)| name.is_none());
+            if let Some((field, _)) = empty.or(none.then_some(&names[0])) {
+                let message = "TrafficRouting.Gateway must set the name of HTTPRoute or HTTPsRoute";
+                found.push(Finding::error("kruise", &at.key("gateway").key(field), message));
+            }
         }
         ours::providers(routing, &at, found);
     }

@@ -104,9 +104,8 @@ fn missing(document: &Document, rollout: &Rollout, objects: &[ObjectName], findi
         if let Some(ingress) = &routing.ingress {
             look("networking.k8s.io", "Ingress", &ingress.name, at.key("ingress").key("name"), "the routing's");
         }
-        if let Some(gateway) = &routing.gateway {
-            let at = at.key("gateway").key("httpRouteName");
-            look("gateway.networking.k8s.io", "HTTPRoute", &gateway.http_route_name, at, "the routing's");
+        for (field, kind, name) in routing.gateway.iter().flat_map(crate::api::model::GatewayRouting::routes) {
+            look("gateway.networking.k8s.io", kind, name, at.key("gateway").key(field), "the routing's");
         }
     }
 }

@@ -90,17 +90,20 @@ impl<'a> Place<'a> {
     }
 }
 
+/// What `gateway` can name.
+const ROUTES: [&dyn Provider; 4] = [&gateway::HTTP, &gateway::GRPC, &gateway::TLS, &gateway::TCP];
+
 /// Every provider, in the order of their table.
 pub(super) fn all() -> Vec<&'static dyn Provider> {
     let mut all: Vec<&'static dyn Provider> = ingress::CLASSES.iter().map(|(_, provider)| *provider).collect();
-    all.push(&gateway::HTTP);
+    all.extend(ROUTES);
     all
 }
 
 /// What can be named, for messages: `ingress` with its classes, and so on.
 pub(super) fn supported() -> String {
     let classes: Vec<String> = ingress::CLASSES.iter().map(|(class, _)| format!("`{class}`")).collect();
-    format!("`ingress` with classType {}, and `gateway` (HTTPRoute)", classes.join(", "))
+    format!("`ingress` with classType {}, and `gateway` (HTTPRoute, GRPCRoute, TLSRoute, TCPRoute)", classes.join(", "))
 }
 
 /// The places of a routing, in Kruise's order; or everything in it that none of ours can do.
@@ -126,7 +129,10 @@ pub(super) fn places(routing: &TrafficRouting) -> Result<Vec<Place<'_>>, Vec<Ren
         }
     }
     if let Some(gateway) = &routing.gateway {
-        found.push(Place { provider: &gateway::HTTP, name: &gateway.http_route_name });
+        for (_, kind, name) in gateway.routes() {
+            let provider = ROUTES.iter().find(|route| route.kind() == kind);
+            found.extend(provider.map(|provider| Place { provider: *provider, name }));
+        }
     }
     if found.is_empty() && errors.is_empty() {
         errors.push(RenderError::Unusable {

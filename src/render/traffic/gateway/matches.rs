@@ -6,24 +6,36 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Target, defaulted_matches, modifier};
+use super::{Flavour, Target, defaulted_matches, modifier};
 use crate::api::{HeaderModifier, HttpMatch, MatchKind, NamedMatch, StringMatch};
 use crate::render::RenderError;
-use crate::render::traffic::Split;
 use crate::render::traffic::ingress::COOKIE;
+use crate::render::traffic::{Split, refused};
 
 /// A step's matches, found to be something that an HTTPRoute can say.
 pub(super) struct Wanted<'a> {
+    flavour: &'a Flavour,
     canary: &'a str,
     matches: &'a [HttpMatch],
     modifier: Option<&'a HeaderModifier>,
 }
 
 impl<'a> Wanted<'a> {
-    pub(super) fn of(split: &'a Split) -> Result<Self, Vec<RenderError>> {
-        let errors: Vec<RenderError> = split.matches.iter().flat_map(faults).collect();
+    pub(super) fn of(flavour: &'a Flavour, split: &'a Split) -> Result<Self, Vec<RenderError>> {
+        let mut errors: Vec<RenderError> = split.matches.iter().flat_map(|one| faults(flavour, one)).collect();
+        let mut refuse = |asked: bool, what: &str, hint: &str| {
+            if asked {
+                errors.push(refused(flavour.label, what, hint));
+            }
+        };
+        if split.modifier.is_some() && !flavour.headers {
+            refuse(true, "`requestHeaderModifier`", flavour.instead);
+        } else if split.modifier.is_some() && split.weight.is_some() && !flavour.backend_filters {
+            refuse(true, "`requestHeaderModifier` for a share of the requests", "give it to a step with `matches`");
+        }
+        refuse(split.mirror.is_some() && flavour.mirror.is_none(), "`mirror`", "leave it out, or route by an HTTPRoute");
         if errors.is_empty() {
-            Ok(Self { canary: &split.canary, matches: split.matches, modifier: split.modifier })
+            Ok(Self { flavour, canary: &split.canary, matches: split.matches, modifier: split.modifier })
         } else {
             Err(errors)
         }
@@ -40,9 +52,9 @@ impl<'a> Wanted<'a> {
         if first {
             found.extend(self.matches.iter().filter_map(with_path));
         }
-        for base in defaulted_matches(rule) {
+        for base in defaulted_matches(rule, self.flavour.http) {
             for wanted in self.matches.iter().filter(|wanted| wanted.path.is_none()) {
-                found.extend(both(&base, wanted)?);
+                found.extend(self.both(&base, wanted)?);
             }
         }
         if found.is_empty() {
@@ -54,7 +66,7 @@ impl<'a> Wanted<'a> {
         // Such a rule must have exactly one match, and it must be for a prefix.
         let prefix = |one: &Map<String, Value>| one.get("path").and_then(|path| path.get("type")) == Some(&json!("PathPrefix"));
         if !found.iter().all(prefix) {
-            return Err(unsupported(
+            return Err(self.unsupported(
                 "a match by this path beside a filter with `replacePrefixMatch`",
                 "match a path of type `PathPrefix`, or a header",
             ));
@@ -67,21 +79,9 @@ impl<'a> Wanted<'a> {
         let mut copy = rule.clone();
         // A rule's name is its own.
         copy.remove("name");
-        let stable = rule
-            .get("backendRefs")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter(|reference| target.is_stable(reference) && super::weights::of(reference) != Some(0));
-        let refs: Vec<Value> = stable
-            .cloned()
-            .map(|mut reference| {
-                if let Value::Object(fields) = &mut reference {
-                    fields.insert("name".to_owned(), json!(self.canary));
-                }
-                reference
-            })
-            .collect();
+        let stable = rule.get("backendRefs").and_then(Value::as_array).into_iter().flatten();
+        let stable = stable.filter(|reference| target.has_share(reference));
+        let refs: Vec<Value> = stable.map(|reference| target.to_canary(reference, self.canary)).collect();
         copy.insert("backendRefs".to_owned(), Value::Array(refs));
         copy.insert("matches".to_owned(), Value::Array(matches.into_iter().map(Value::Object).collect()));
         if let Some(change) = self.modifier {
@@ -89,11 +89,60 @@ impl<'a> Wanted<'a> {
         }
         copy
     }
+
+    /// `base` and `wanted` together; `None` where no request can fit both.
+    fn both(&self, base: &Map<String, Value>, wanted: &HttpMatch) -> Result<Option<Map<String, Value>>, RenderError> {
+        let mut one = base.clone();
+        for (field, what, list) in
+            [("headers", "header", &wanted.headers), ("queryParams", "query parameter", &wanted.query_params)]
+        {
+            if list.is_empty() {
+                continue;
+            }
+            let mut conditions = base.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
+            for named in list {
+                let same = conditions.iter().find(|there| same_name(field == "headers", text(there, "name"), &named.name));
+                let Some(there) = same else {
+                    conditions.push(condition(named));
+                    continue;
+                };
+                // The API takes one condition for each name.
+                let exact = |kind: &str| kind == "Exact";
+                let there_kind = there.get("type").and_then(Value::as_str).unwrap_or("Exact");
+                if there_kind == kind_name(named.kind) && text(there, "value") == named.value {
+                    continue;
+                }
+                if exact(there_kind) && exact(kind_name(named.kind)) {
+                    return Ok(None);
+                }
+                return Err(self.unsupported(
+                    &format!("a second condition on the {what} `{}`, which the route matches already", named.name),
+                    "match something else, or write the route's own match as `Exact`",
+                ));
+            }
+            one.insert(field.to_owned(), Value::Array(conditions));
+        }
+        Ok(Some(one))
+    }
+
+    fn unsupported(&self, what: &str, hint: &str) -> RenderError {
+        refused(self.flavour.label, what, hint)
+    }
 }
 
-/// What in a match no HTTPRoute can say.
-fn faults(one: &HttpMatch) -> Vec<RenderError> {
+/// What in a match the route cannot say.
+fn faults(flavour: &Flavour, one: &HttpMatch) -> Vec<RenderError> {
+    let unsupported = |what: &str, hint: &str| refused(flavour.label, what, hint);
     let mut found = Vec::new();
+    if !flavour.headers {
+        return vec![unsupported("`matches`", flavour.instead)];
+    }
+    if !flavour.http && one.path.is_some() {
+        found.push(unsupported("a match by path", flavour.instead));
+    }
+    if !flavour.http && !one.query_params.is_empty() {
+        found.push(unsupported("a match by query parameter", flavour.instead));
+    }
     if one.path.is_none() && one.headers.is_empty() && one.query_params.is_empty() {
         found.push(unsupported("a match without conditions", "use `traffic: 100%`"));
     }
@@ -137,40 +186,6 @@ fn with_path(wanted: &HttpMatch) -> Option<Map<String, Value>> {
     Some(one)
 }
 
-/// `base` and `wanted` together; `None` where no request can fit both.
-fn both(base: &Map<String, Value>, wanted: &HttpMatch) -> Result<Option<Map<String, Value>>, RenderError> {
-    let mut one = base.clone();
-    for (field, what, list) in [("headers", "header", &wanted.headers), ("queryParams", "query parameter", &wanted.query_params)]
-    {
-        if list.is_empty() {
-            continue;
-        }
-        let mut conditions = base.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
-        for named in list {
-            let same = conditions.iter().find(|there| same_name(field == "headers", text(there, "name"), &named.name));
-            let Some(there) = same else {
-                conditions.push(condition(named));
-                continue;
-            };
-            // The API takes one condition for each name.
-            let exact = |kind: &str| kind == "Exact";
-            let there_kind = there.get("type").and_then(Value::as_str).unwrap_or("Exact");
-            if there_kind == kind_name(named.kind) && text(there, "value") == named.value {
-                continue;
-            }
-            if exact(there_kind) && exact(kind_name(named.kind)) {
-                return Ok(None);
-            }
-            return Err(unsupported(
-                &format!("a second condition on the {what} `{}`, which the route matches already", named.name),
-                "match something else, or write the route's own match as `Exact`",
-            ));
-        }
-        one.insert(field.to_owned(), Value::Array(conditions));
-    }
-    Ok(Some(one))
-}
-
 fn condition(named: &NamedMatch) -> Value {
     json!({"name": named.name, "type": kind_name(named.kind), "value": named.value})
 }
@@ -200,8 +215,4 @@ fn rewrites_prefix(rule: &Map<String, Value>) -> bool {
         .into_iter()
         .chain(refs.iter().flat_map(|reference| filters(reference.get("filters"))))
         .any(|filter| filter.pointer("/urlRewrite/path/type").and_then(Value::as_str) == Some("ReplacePrefixMatch"))
-}
-
-fn unsupported(what: &str, hint: &str) -> RenderError {
-    RenderError::Unsupported { provider: "HTTPRoute".to_owned(), what: what.to_owned(), hint: hint.to_owned() }
 }

@@ -38,7 +38,7 @@ pub(super) fn split(
         }
         shares.push(weight * (100 - percent));
         if weight > 0 {
-            added.push((copy(reference, canary, change), weight * percent));
+            added.push((copy(target, reference, canary, change), weight * percent));
         }
     }
     shares.extend(added.iter().map(|(_, share)| *share));
@@ -60,14 +60,10 @@ pub(super) fn split(
     Ok(())
 }
 
-/// A copy of the stable ref for the canary Service: port, namespace, filters and all.
-fn copy(reference: &Value, canary: &str, change: Option<&HeaderModifier>) -> Value {
-    let mut copy = reference.clone();
-    if let Value::Object(fields) = &mut copy {
-        fields.insert("name".to_owned(), json!(canary));
-        if let Some(change) = change {
-            modifier::add(fields, change);
-        }
+fn copy(target: &Target, reference: &Value, canary: &str, change: Option<&HeaderModifier>) -> Value {
+    let mut copy = target.to_canary(reference, canary);
+    if let (Value::Object(fields), Some(change)) = (&mut copy, change) {
+        modifier::add(fields, change);
     }
     copy
 }
