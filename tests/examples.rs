@@ -73,7 +73,7 @@ fn every_example_is_tested() {
     let mut names: Vec<String> =
         std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["ingress-nginx", "kruise", "kustomize-gateway-api", "plain-deployment"]);
+    assert_eq!(names, ["ingress-nginx", "istio", "kruise", "kustomize-gateway-api", "plain-deployment"]);
     for name in names {
         let readme = std::fs::read_to_string(root.join(&name).join("README.md")).unwrap();
         assert!(readme.lines().count() <= 20, "{name}/README.md is longer than a screen");
@@ -160,6 +160,30 @@ fn kustomize_gateway_api() {
             "step 3/3, routes as you wrote them",
             "step 3/3, grow to 4 of 4 pods",
             "step 3/3, shift to 4 of 4 pods",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
+    );
+}
+
+#[test]
+fn istio() {
+    let desk = copy("istio");
+    desk.windlass(&["run"]).exits(0);
+    desk.edit("apps/cart/deployment.yaml", "cart:2.0.0", "cart:2.1.0").commit("cart 2.1.0");
+    assert_eq!(
+        release(&desk, "cart", &[], 0),
+        [
+            "step 0/4, label the running pods",
+            "step 1/4, grow to 1 of 5 pods",
+            "step 1/4, shift a copy of 10% of requests to 1 of 5 pods",
+            "step 2/4, shift requests with header `x-canary: 1` to 1 of 5 pods",
+            "step 3/4, grow to 2 of 5 pods",
+            "step 3/4, shift 30% of requests to 2 of 5 pods",
+            "step 4/4, the Service selects all pods again",
+            "step 4/4, routes as you wrote them",
+            "step 4/4, grow to 5 of 5 pods",
+            "step 4/4, shift to 5 of 5 pods",
             "finalise, the workload's own strategy takes over",
             "release 1 complete",
         ]

@@ -3,6 +3,7 @@
 mod checks;
 mod gateway;
 mod goldens;
+mod istio;
 mod laws;
 mod nginx;
 mod providers;

@@ -252,16 +252,19 @@ fn our_rules() {
             "unknown provider `ngnix`",
         ),
         (
-            canary(&format!("{step}\ntrafficRoutings: [{{service: a, ingress: {{name: a, classType: traefik}}}}]")),
-            "not-supported-yet",
-            "an Ingress of class `traefik` is not supported yet",
-        ),
-        (
             canary(&format!(
                 "{step}\ntrafficRoutings: [{{service: a, customNetworkRefs: [{{apiVersion: a/v1, kind: B, name: c}}]}}]"
             )),
             "not-supported-yet",
-            "customNetworkRefs",
+            "routing by kind `B` of `a/v1`, which takes a Lua script, is not supported yet",
+        ),
+        (
+            canary(&format!(
+                "{step}\ntrafficRoutings: [{{service: a, customNetworkRefs: [{{apiVersion: networking.istio.io/v1, kind: \
+                 VirtualService, name: ''}}]}}]"
+            )),
+            "empty",
+            "the name of the object is empty",
         ),
         // what comes later
         (canary(step).replace("kind: Deployment", "kind: StatefulSet"), "not-supported-yet", "a StatefulSet of apps/v1"),

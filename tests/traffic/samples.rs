@@ -122,6 +122,188 @@ spec:
   - backendRefs: [{name: echo, port: 25}]
 ";
 
+pub(super) const VIRTUAL_SERVICE: &str = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: echo, namespace: shop, labels: {team: blue}}
+spec:
+  hosts: [echo.example.com]
+  gateways: [front]
+  http:
+  - name: list
+    match: [{uri: {prefix: /list}}]
+    route: [{destination: {host: list}}]
+  - name: api
+    match: [{uri: {prefix: /api}, headers: {x-team: {exact: blue}}}, {uri: {exact: /v1}}]
+    rewrite: {uri: /}
+    route:
+    - {destination: {host: echo.shop.svc.cluster.local, port: {number: 80}}, weight: 75}
+    - {destination: {host: list}, weight: 25}
+  - route: [{destination: {host: echo}, headers: {request: {set: {x-own: kept}, remove: [x-old]}}}]
+    retries: {attempts: 3}
+  tcp:
+  - match: [{port: 25}]
+    route: [{destination: {host: echo, port: {number: 25}}}]
+  tls:
+  - match: [{port: 443, sniHosts: [echo.example.com]}]
+    route: [{destination: {host: echo.shop}}]
+";
+
+pub(super) const DESTINATION_RULE: &str = "
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: echo, namespace: shop}
+spec:
+  host: echo.shop.svc.cluster.local
+  trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: user, ttl: 0s}}}}
+  subsets:
+  - {name: base, labels: {app: echo}}
+";
+
+const APISIX: &str = "
+apiVersion: apisix.apache.org/v2
+kind: ApisixRoute
+metadata: {name: echo, namespace: shop}
+spec:
+  http:
+  - name: main
+    match: {hosts: [echo.example.com], paths: [/*], exprs: [{subject: {scope: Header, name: x-own}, op: Equal, value: kept}]}
+    backends: [{serviceName: echo, servicePort: 80}]
+    plugins: [{name: proxy-rewrite, enable: true, config: {headers: {set: {x-team: blue}}}}]
+  - name: list
+    match: {paths: [/list]}
+    backends: [{serviceName: list, servicePort: 80}]
+";
+
+const TRAEFIK: &str = "
+apiVersion: traefik.io/v1alpha1
+kind: TraefikService
+metadata: {name: echo, namespace: shop}
+spec:
+  weighted:
+    services:
+    - {name: echo, port: 80, weight: 2}
+    - {name: list, port: 80, weight: 1}
+    sticky: {cookie: {name: lvl}}
+";
+
+const CONTOUR: &str = "
+apiVersion: projectcontour.io/v1
+kind: HTTPProxy
+metadata: {name: echo, namespace: shop}
+spec:
+  virtualhost: {fqdn: echo.example.com}
+  routes:
+  - conditions: [{prefix: /}]
+    loadBalancerPolicy: {strategy: Cookie}
+    services: [{name: echo, port: 80, requestHeadersPolicy: {set: [{name: x-own, value: kept}]}}]
+  - conditions: [{prefix: /list}]
+    services: [{name: list, port: 80}]
+";
+
+const SMI: &str = "
+apiVersion: split.smi-spec.io/v1alpha2
+kind: TrafficSplit
+metadata: {name: echo, namespace: shop}
+spec:
+  service: echo
+  backends: [{service: echo, weight: 100}]
+";
+
+const LINKERD: &str = "
+apiVersion: policy.linkerd.io/v1beta3
+kind: HTTPRoute
+metadata: {name: echo, namespace: shop}
+spec:
+  parentRefs: [{name: echo, kind: Service, group: core, port: 80}]
+  rules:
+  - timeouts: {request: 5s}
+    backendRefs: [{name: echo, port: 80}]
+";
+
+const GLOO: &str = "
+apiVersion: gateway.solo.io/v1
+kind: RouteTable
+metadata: {name: echo, namespace: shop}
+spec:
+  routes:
+  - matchers: [{prefix: /, headers: [{name: x-own, value: kept}]}]
+    options: {timeout: 5s}
+    routeAction: {single: {kube: {ref: {name: echo, namespace: shop}, port: 80}}}
+  - matchers: [{prefix: /many}]
+    routeAction:
+      multi:
+        destinations:
+        - {weight: 3, destination: {upstream: {name: shop-echo-80, namespace: gloo-system}}}
+        - {weight: 1, destination: {upstream: {name: shop-list-80, namespace: gloo-system}}}
+";
+
+const MESH_HTTP: &str = "
+apiVersion: kuma.io/v1alpha1
+kind: MeshHTTPRoute
+metadata: {name: echo, namespace: shop, labels: {kuma.io/mesh: default}}
+spec:
+  targetRef: {kind: Mesh}
+  to:
+  - targetRef: {kind: MeshService, name: echo, namespace: shop, sectionName: http}
+    rules:
+    - matches: [{path: {type: PathPrefix, value: /}}]
+      default:
+        backendRefs: [{kind: MeshService, name: echo, namespace: shop, port: 80}]
+  - targetRef: {kind: MeshService, name: list}
+    rules: [{matches: [{path: {type: PathPrefix, value: /}}], default: {filters: []}}]
+";
+
+const MESH_TCP: &str = "
+apiVersion: kuma.io/v1alpha1
+kind: MeshTCPRoute
+metadata: {name: echo, namespace: shop}
+spec:
+  to:
+  - targetRef: {kind: MeshService, name: echo_shop_svc_80}
+    rules: [{default: {backendRefs: [{kind: MeshService, name: echo_shop_svc_80}]}}]
+";
+
+const TRAFFIC_ROUTE: &str = "
+apiVersion: kuma.io/v1alpha1
+kind: TrafficRoute
+mesh: default
+metadata: {name: echo}
+spec:
+  sources: [{match: {kuma.io/service: '*'}}]
+  destinations: [{match: {kuma.io/service: echo_shop_svc_80}}]
+  conf:
+    loadBalancer: {roundRobin: {}}
+    split: [{weight: 100, destination: {kuma.io/service: echo_shop_svc_80}}]
+";
+
+const MAPPING: &str = "
+apiVersion: getambassador.io/v3alpha1
+kind: Mapping
+metadata: {name: echo, namespace: shop}
+spec:
+  hostname: echo.example.com
+  prefix: /api/
+  service: http://echo.shop:80
+  headers: {x-own: kept}
+  load_balancer: {policy: ring_hash, cookie: {name: user}}
+";
+
+fn custom(kinds: &[(&str, &str)]) -> TrafficRouting {
+    let reference = |(api_version, kind): &(&str, &str)| WorkloadRef {
+        api_version: (*api_version).to_owned(),
+        kind: (*kind).to_owned(),
+        name: "echo".to_owned(),
+    };
+    TrafficRouting { custom: kinds.iter().map(reference).collect(), ..routing() }
+}
+
+/// Versions as subsets of one Service.
+pub(super) fn by_subsets() -> TrafficRouting {
+    let kinds = [("networking.istio.io/v1", "VirtualService"), ("networking.istio.io/v1", "DestinationRule")];
+    TrafficRouting { disable_generate_canary_service: true, ..custom(&kinds) }
+}
+
 fn sample(name: &'static str, label: &'static str, entry: &'static str, routing: TrafficRouting, object: &'static str) -> Sample {
     Sample { name, label, entry, routing, objects: vec![object] }
 }
@@ -159,6 +341,93 @@ pub(super) fn samples() -> Vec<Sample> {
             "`gateway`, `tcpRouteName`",
             route(|name| GatewayRouting { tcp_route_name: name, ..GatewayRouting::default() }),
             TCP,
+        ),
+        sample(
+            "virtualservice",
+            "VirtualService (Istio)",
+            "`customNetworkRefs`, VirtualService",
+            custom(&[("networking.istio.io/v1", "VirtualService")]),
+            VIRTUAL_SERVICE,
+        ),
+        Sample {
+            objects: vec![VIRTUAL_SERVICE, DESTINATION_RULE],
+            ..sample(
+                "destinationrule",
+                "DestinationRule (Istio)",
+                "`customNetworkRefs`, DestinationRule, beside its VirtualService",
+                custom(&[("networking.istio.io/v1", "VirtualService"), ("networking.istio.io/v1", "DestinationRule")]),
+                DESTINATION_RULE,
+            )
+        },
+        sample(
+            "apisixroute",
+            "ApisixRoute",
+            "`customNetworkRefs`, ApisixRoute",
+            custom(&[("apisix.apache.org/v2", "ApisixRoute")]),
+            APISIX,
+        ),
+        sample(
+            "traefikservice",
+            "TraefikService",
+            "`customNetworkRefs`, TraefikService",
+            custom(&[("traefik.io/v1alpha1", "TraefikService")]),
+            TRAEFIK,
+        ),
+        sample(
+            "httpproxy",
+            "HTTPProxy (Contour)",
+            "`customNetworkRefs`, HTTPProxy",
+            custom(&[("projectcontour.io/v1", "HTTPProxy")]),
+            CONTOUR,
+        ),
+        sample(
+            "trafficsplit",
+            "TrafficSplit (SMI)",
+            "`customNetworkRefs`, TrafficSplit",
+            custom(&[("split.smi-spec.io/v1alpha2", "TrafficSplit")]),
+            SMI,
+        ),
+        sample(
+            "linkerd-httproute",
+            "HTTPRoute (Linkerd)",
+            "`customNetworkRefs`, HTTPRoute",
+            custom(&[("policy.linkerd.io/v1beta3", "HTTPRoute")]),
+            LINKERD,
+        ),
+        sample(
+            "routetable",
+            "RouteTable (Gloo)",
+            "`customNetworkRefs`, RouteTable",
+            custom(&[("gateway.solo.io/v1", "RouteTable")]),
+            GLOO,
+        ),
+        sample(
+            "meshhttproute",
+            "MeshHTTPRoute (Kuma)",
+            "`customNetworkRefs`, MeshHTTPRoute",
+            custom(&[("kuma.io/v1alpha1", "MeshHTTPRoute")]),
+            MESH_HTTP,
+        ),
+        sample(
+            "meshtcproute",
+            "MeshTCPRoute (Kuma)",
+            "`customNetworkRefs`, MeshTCPRoute",
+            custom(&[("kuma.io/v1alpha1", "MeshTCPRoute")]),
+            MESH_TCP,
+        ),
+        sample(
+            "trafficroute",
+            "TrafficRoute (Kuma)",
+            "`customNetworkRefs`, TrafficRoute",
+            custom(&[("kuma.io/v1alpha1", "TrafficRoute")]),
+            TRAFFIC_ROUTE,
+        ),
+        sample(
+            "mapping",
+            "Mapping (Ambassador)",
+            "`customNetworkRefs`, Mapping",
+            custom(&[("getambassador.io/v3alpha1", "Mapping")]),
+            MAPPING,
         ),
     ]
 }

@@ -159,7 +159,7 @@ pub(crate) struct TrafficRouting {
     pub(crate) ingress: Option<Ingress>,
     #[serde(default)]
     pub(crate) gateway: Option<Gateway>,
-    /// Objects of other kinds.
+    /// Objects of other kinds: meshes, API gateways.
     #[serde(default)]
     pub(crate) custom_network_refs: Option<Vec<WorkloadRef>>,
 }
@@ -168,7 +168,7 @@ pub(crate) struct TrafficRouting {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Ingress {
-    /// The kind of Ingress controller. Default `nginx`.
+    /// The kind of Ingress controller: `nginx` (default), `aliyun-alb`, `higress`, `mse`, `alb` (AWS), `traefik`.
     #[serde(default)]
     pub(crate) class_type: Option<String>,
     /// Required.

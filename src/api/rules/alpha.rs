@@ -39,7 +39,7 @@ pub(crate) fn alpha_rollout(document: &Rollout) -> Vec<Finding> {
     };
     let style = workload.map_or(Style::Partition, |workload| style(workload, written.as_deref().unwrap_or_default()));
     steps(canary, style, &at.key("steps"), &mut found);
-    routings(&canary.traffic_routings, &at.key("trafficRoutings"), &mut found);
+    routings(&canary.traffic_routings, true, &at.key("trafficRoutings"), &mut found);
     failure_threshold(canary.failure_threshold.as_ref(), &at.key("failureThreshold"), &mut found);
     if let Some(workload) = workload {
         let at_workload = Path::of(&["spec", "objectRef", "workloadRef"]);

@@ -137,7 +137,7 @@ pub(super) fn strategy(workload: &WorkloadRef, strategy: &Strategy<Step>, strict
             found.push(Finding::error("kruise", &at.key("steps").index(index + 1).key("replicas"), NOT_GROWING));
         }
     }
-    self::routings(routings, &at.key("trafficRoutings"), found);
+    self::routings(routings, strict, &at.key("trafficRoutings"), found);
     failure_threshold(threshold.as_ref(), &at.key("failureThreshold"), found);
     ours::capabilities(workload, &Path::of(&["spec", "workloadRef"]), strategy, style, &at, found);
     if routings.is_empty() {
@@ -238,8 +238,9 @@ fn step(step: &Step, style: Style, strict: bool, at: &Path, found: &mut Vec<Find
     }
 }
 
-pub(super) fn routings(routings: &[TrafficRouting], at: &Path, found: &mut Vec<Finding>) {
-    if routings.len() > 1 {
+/// `strict`: a Kruise document, so there is one at most.
+pub(super) fn routings(routings: &[TrafficRouting], strict: bool, at: &Path, found: &mut Vec<Finding>) {
+    if strict && routings.len() > 1 {
         let message = "Rollout currently only support single TrafficRouting.";
         found.push(Finding::error("kruise", &at.index(1), message));
     }

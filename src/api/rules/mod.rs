@@ -6,6 +6,7 @@ mod metrics;
 mod ours;
 mod together;
 
+pub use ours::CUSTOM_KINDS;
 pub use together::{Known, ObjectName, path_conflict, validate_repository, validate_together};
 
 pub(crate) use alpha::{alpha_rollout, newer};

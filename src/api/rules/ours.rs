@@ -14,6 +14,27 @@ use crate::api::path::Path;
 /// Ingress classes of Kruise's and our own tables.
 const INGRESS_CLASSES: [&str; 6] = ["nginx", "aliyun-alb", "alb", "higress", "mse", "traefik"];
 
+/// What `customNetworkRefs` can name without a script: group and kind.
+pub const CUSTOM_KINDS: [(&str, &str); 17] = [
+    ("networking.istio.io", "VirtualService"),
+    ("networking.istio.io", "DestinationRule"),
+    ("apisix.apache.org", "ApisixRoute"),
+    ("traefik.io", "TraefikService"),
+    ("traefik.containo.us", "TraefikService"),
+    ("projectcontour.io", "HTTPProxy"),
+    ("split.smi-spec.io", "TrafficSplit"),
+    ("policy.linkerd.io", "HTTPRoute"),
+    ("gateway.solo.io", "RouteTable"),
+    ("kuma.io", "MeshHTTPRoute"),
+    ("kuma.io", "MeshTCPRoute"),
+    ("kuma.io", "TrafficRoute"),
+    ("getambassador.io", "Mapping"),
+    ("gateway.networking.k8s.io", "HTTPRoute"),
+    ("gateway.networking.k8s.io", "GRPCRoute"),
+    ("gateway.networking.k8s.io", "TLSRoute"),
+    ("gateway.networking.k8s.io", "TCPRoute"),
+];
+
 fn not_yet(at: &Path, what: &str) -> Finding {
     Finding::error("not-supported-yet", at, format!("{what} is not supported yet"))
 }
@@ -132,13 +153,27 @@ pub(super) fn providers(routing: &TrafficRouting, at: &Path, found: &mut Vec<Fin
             let mut finding = Finding::error("unknown-provider", &at, format!("unknown provider `{class}`"));
             finding.hint = near::hint(class, INGRESS_CLASSES);
             found.push(finding);
-        } else if class == "traefik" {
-            found.push(not_yet(&at, "an Ingress of class `traefik`").hint("`gateway` (HTTPRoute) is, which Traefik reads"));
         }
     }
-    if routing.custom_network_refs.as_ref().is_some_and(|references| !references.is_empty()) {
-        let at = at.key("customNetworkRefs");
-        found.push(not_yet(&at, "routing by `customNetworkRefs`").at_key().hint("`ingress` and `gateway` are"));
+    for (index, reference) in routing.custom_network_refs.iter().flatten().enumerate() {
+        let at = at.key("customNetworkRefs").index(index);
+        if reference.name.is_empty() {
+            found.push(Finding::error("empty", &at.key("name"), "the name of the object is empty"));
+        }
+        let wanted = (group(&reference.api_version), reference.kind.as_str());
+        if CUSTOM_KINDS.contains(&wanted) {
+            continue;
+        }
+        let what = format!("routing by kind `{}` of `{}`, which takes a Lua script,", reference.kind, reference.api_version);
+        let mut finding = not_yet(&at.key("kind"), &what);
+        finding.hint = match CUSTOM_KINDS.iter().find(|(_, kind)| *kind == reference.kind) {
+            Some((group, kind)) => Some(format!("`apiVersion: {group}/…` goes with `kind: {kind}`")),
+            None => near::hint(&reference.kind, CUSTOM_KINDS.iter().map(|(_, kind)| *kind)).or_else(|| {
+                let kinds: Vec<String> = CUSTOM_KINDS.iter().map(|(group, kind)| format!("{kind} ({group})")).collect();
+                Some(format!("known without one are {}", kinds.join(", ")))
+            }),
+        };
+        found.push(finding);
     }
 }
 

@@ -102,7 +102,15 @@ fn missing(document: &Document, rollout: &Rollout, objects: &[ObjectName], findi
         let at = Path::of(&["spec", "strategy", form, "trafficRoutings"]).index(index);
         look("", "Service", &routing.service, at.key("service"), "the stable");
         if let Some(ingress) = &routing.ingress {
-            look("networking.k8s.io", "Ingress", &ingress.name, at.key("ingress").key("name"), "the routing's");
+            let (of, kind) = match ingress.class_type.as_str() {
+                "traefik" => ("traefik.io", "TraefikService"),
+                _ => ("networking.k8s.io", "Ingress"),
+            };
+            look(of, kind, &ingress.name, at.key("ingress").key("name"), "the routing's");
+        }
+        for (index, custom) in routing.custom.iter().enumerate() {
+            let at = at.key("customNetworkRefs").index(index).key("name");
+            look(group(&custom.api_version), &custom.kind, &custom.name, at, "the routing's");
         }
         for (field, kind, name) in routing.gateway.iter().flat_map(crate::api::model::GatewayRouting::routes) {
             look("gateway.networking.k8s.io", kind, name, at.key("gateway").key(field), "the routing's");

@@ -4,6 +4,7 @@
 //! API server's defaults are read into the objects, and written only where a field beside them changes.
 //! The model is Kruise Rollouts (`pkg/trafficrouting`); each file says where it differs and why.
 
+mod custom;
 mod describe;
 mod gateway;
 mod ingress;
@@ -24,24 +25,24 @@ pub fn known() -> Vec<&'static str> {
     provider::all().into_iter().map(|provider| provider.label()).collect()
 }
 
-/// Narrows the stable Service of `routing` to the pods with `selector`. Nothing to do where the routing keeps to the
-/// stable Service alone (`disableGenerateCanaryService`).
+/// Narrows the stable Service of `routing` to the pods with `selector`; where the routing keeps to that Service alone
+/// (`disableGenerateCanaryService`), the user's subsets of it.
 ///
 /// Call it after [`add_canary_service`], which copies the Service as the user wrote it.
 pub fn narrow(objects: &mut ObjectSet, routing: &TrafficRouting, selector: &Selector) -> Result<(), RenderError> {
     if routing.disable_generate_canary_service {
-        return Ok(());
+        return custom::narrow_subsets(objects, routing, selector);
     }
     services::narrow(objects, &routing.service, selector)
 }
 
-/// Adds the canary Service of `routing`, a copy of the stable one that selects the pods with `selector`. Nothing to do
-/// where the routing keeps to the stable Service alone.
+/// Adds the canary Service of `routing`, a copy of the stable one that selects the pods with `selector`; where the routing
+/// keeps to the stable Service alone, a subset of it.
 ///
 /// Two routings of one Service share its canary Service: adding the same object again changes nothing.
 pub fn add_canary_service(objects: &mut ObjectSet, routing: &TrafficRouting, selector: &Selector) -> Result<(), RenderError> {
     if routing.disable_generate_canary_service {
-        return Ok(());
+        return custom::add_subset(objects, routing, selector);
     }
     let canary = services::canary(objects, &routing.service, selector)?;
     add(objects, canary)
@@ -93,18 +94,15 @@ pub fn check(objects: &ObjectSet, rollout: &Rollout) -> Vec<(Option<usize>, Rend
 }
 
 fn check_routing(objects: &ObjectSet, routing: &TrafficRouting) -> Vec<RenderError> {
-    let mut found = services::check(objects, &routing.service);
-    if routing.disable_generate_canary_service {
-        found.push(without_canary(&routing.service));
-    }
+    let single = routing.disable_generate_canary_service;
+    let mut found = services::check(objects, &routing.service, single);
     match places(routing) {
         Err(errors) => found.extend(errors),
         Ok(places) => {
-            for place in places {
-                if let Err(errors) = place.find(objects, &routing.service) {
-                    found.extend(errors);
-                }
+            if single && !(places.iter().all(|place| place.subsets()) && places.iter().any(|place| place.has_subsets())) {
+                found.push(without_canary(&routing.service));
             }
+            found.extend(places.into_iter().filter_map(|place| place.find(objects, routing).err()));
         }
     }
     found
@@ -135,7 +133,9 @@ fn check_steps(objects: &ObjectSet, routing: &TrafficRouting, steps: &[Step]) ->
 }
 
 /// What a step asks of a provider.
+#[derive(Clone)]
 struct Split<'a> {
+    routing: &'a TrafficRouting,
     stable: &'a str,
     canary: String,
     /// Percent of the requests that no match takes, 0 to 100.
@@ -150,6 +150,7 @@ struct Split<'a> {
 struct At<'a> {
     objects: &'a ObjectSet,
     service: &'a Object,
+    routing: &'a TrafficRouting,
 }
 
 impl<'a> Split<'a> {
@@ -169,10 +170,11 @@ impl<'a> Split<'a> {
         if let Some(mirror) = mirror.filter(|mirror| *mirror == 0 || *mirror > 100) {
             return Err(refused("a step", &format!("a copy of {mirror}% of requests"), "`mirror` is from 1% to 100%"));
         }
-        if routing.disable_generate_canary_service {
+        if routing.disable_generate_canary_service && !places(routing).map_err(first)?.iter().all(|place| place.subsets()) {
             return Err(without_canary(&routing.service));
         }
         Ok(Some(Self {
+            routing,
             stable: &routing.service,
             canary: canary_service(routing),
             weight: *weight,
@@ -228,9 +230,10 @@ fn without_canary(service: &str) -> RenderError {
     RenderError::Unusable {
         what: "Service".to_owned(),
         name: service.to_owned(),
-        cause: "`disableGenerateCanaryService` leaves no second Service to send requests to; remove it (it is of use with \
-                `customNetworkRefs` only, which are not supported yet)"
-            .to_owned(),
+        cause:
+            "`disableGenerateCanaryService` leaves no second Service to send requests to; remove it, or name a VirtualService \
+                and the DestinationRule of its subsets in `customNetworkRefs`, and nothing else"
+                .to_owned(),
     }
 }
 

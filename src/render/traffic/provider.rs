@@ -1,7 +1,7 @@
 //! What a `trafficRoutings` entry names, and who can do it.
 
-use super::{At, Split, gateway, ingress, only, services, taken};
-use crate::api::TrafficRouting;
+use super::{At, Split, custom, gateway, ingress, only, services, taken};
+use crate::api::{GatewayRouting, TrafficRouting};
 use crate::manifest::{Object, ObjectSet};
 use crate::render::RenderError;
 
@@ -15,6 +15,11 @@ pub(super) trait Provider: Sync {
     /// Whether two routings, of different Services, can name one object.
     fn several(&self) -> bool {
         true
+    }
+
+    /// Whether it works with subsets of one Service, too (`disableGenerateCanaryService`).
+    fn subsets(&self) -> bool {
+        false
     }
 
     /// Whether the object sends requests to the stable Service, and nothing else stands in the way.
@@ -51,9 +56,18 @@ pub(super) struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// Whether the object is there and sends requests to the stable Service.
-    pub(super) fn find(self, objects: &ObjectSet, service: &str) -> Result<(), Vec<RenderError>> {
-        let service = services::stable(objects, service).map_err(|error| vec![error])?;
-        self.route(&At { objects, service }).map(|_| ()).map_err(|error| vec![error])
+    pub(super) fn find(self, objects: &ObjectSet, routing: &TrafficRouting) -> Result<(), RenderError> {
+        self.route(&At { objects, service: services::stable(objects, &routing.service)?, routing }).map(|_| ())
+    }
+
+    /// Whether it works with subsets of one Service.
+    pub(super) fn subsets(self) -> bool {
+        self.provider.subsets()
+    }
+
+    /// Whether it is where subsets are.
+    pub(super) fn has_subsets(self) -> bool {
+        self.provider.kind() == "DestinationRule"
     }
 
     fn route<'o>(self, at: &At<'o>) -> Result<&'o Object, RenderError> {
@@ -84,7 +98,8 @@ impl<'a> Place<'a> {
 
     /// The objects that this step adds or changes.
     pub(super) fn split(self, objects: &ObjectSet, split: &Split) -> Result<Vec<Change>, Vec<RenderError>> {
-        let at = At { objects, service: services::stable(objects, split.stable).map_err(|error| vec![error])? };
+        let service = services::stable(objects, split.stable).map_err(|error| vec![error])?;
+        let at = At { objects, service, routing: split.routing };
         let route = self.route(&at).map_err(|error| vec![error])?;
         self.provider.split(route, &at, split)
     }
@@ -96,49 +111,74 @@ const ROUTES: [&dyn Provider; 4] = [&gateway::HTTP, &gateway::GRPC, &gateway::TL
 /// Every provider, in the order of their table.
 pub(super) fn all() -> Vec<&'static dyn Provider> {
     let mut all: Vec<&'static dyn Provider> = ingress::CLASSES.iter().map(|(_, provider)| *provider).collect();
-    all.extend(ROUTES);
+    for provider in ROUTES.into_iter().chain(custom::KINDS) {
+        if !all.iter().any(|there| there.label() == provider.label()) {
+            all.push(provider);
+        }
+    }
     all
 }
 
 /// What can be named, for messages: `ingress` with its classes, and so on.
 pub(super) fn supported() -> String {
     let classes: Vec<String> = ingress::CLASSES.iter().map(|(class, _)| format!("`{class}`")).collect();
-    format!("`ingress` with classType {}, and `gateway` (HTTPRoute, GRPCRoute, TLSRoute, TCPRoute)", classes.join(", "))
+    format!(
+        "`ingress` with classType {}, `gateway` (HTTPRoute, GRPCRoute, TLSRoute, TCPRoute), and `customNetworkRefs` of {}",
+        classes.join(", "),
+        kinds()
+    )
+}
+
+/// The kinds that `customNetworkRefs` knows, with their groups.
+pub(super) fn kinds() -> String {
+    let kinds: Vec<String> = custom::KINDS.iter().map(|provider| format!("{} ({})", provider.kind(), provider.group())).collect();
+    kinds.join(", ")
 }
 
 /// The places of a routing, in Kruise's order; or everything in it that none of ours can do.
 pub(super) fn places(routing: &TrafficRouting) -> Result<Vec<Place<'_>>, Vec<RenderError>> {
     let mut found = Vec::new();
-    let mut errors: Vec<RenderError> = routing
-        .custom
-        .iter()
-        .map(|custom| RenderError::Unusable {
-            what: custom.kind.clone(),
-            name: custom.name.clone(),
-            cause: format!("`customNetworkRefs` are not supported yet; supported are {}", supported()),
-        })
-        .collect();
+    let mut errors = Vec::new();
+    let mut fail = |what: &str, name: &str, cause: String| {
+        errors.push(RenderError::Unusable { what: what.to_owned(), name: name.to_owned(), cause });
+    };
+    for reference in &routing.custom {
+        let group = reference.api_version.split_once('/').map_or("", |(group, _)| group);
+        match custom::kind(group, &reference.kind) {
+            Some(provider) => found.push(Place { provider, name: &reference.name }),
+            None => fail(
+                &reference.kind,
+                &reference.name,
+                format!(
+                    "`customNetworkRefs` knows no kind `{}` of `{group}`; it knows {}; Lua scripts for other kinds are not there yet",
+                    reference.kind,
+                    kinds()
+                ),
+            ),
+        }
+    }
     if let Some(ingress) = &routing.ingress {
         match ingress::class(&ingress.class_type) {
             Some(provider) => found.push(Place { provider, name: &ingress.name }),
-            None => errors.push(RenderError::Unusable {
-                what: "Ingress".to_owned(),
-                name: ingress.name.clone(),
-                cause: format!("classType `{}` is not supported; supported are {}", ingress.class_type, supported()),
-            }),
+            None => {
+                let cause = format!("classType `{}` is not supported; supported are {}", ingress.class_type, supported());
+                fail("Ingress", &ingress.name, cause);
+            }
         }
     }
-    if let Some(gateway) = &routing.gateway {
-        for (_, kind, name) in gateway.routes() {
-            let provider = ROUTES.iter().find(|route| route.kind() == kind);
-            found.extend(provider.map(|provider| Place { provider: *provider, name }));
-        }
+    for (_, kind, name) in routing.gateway.iter().flat_map(GatewayRouting::routes) {
+        let provider = ROUTES.iter().find(|route| route.kind() == kind);
+        found.extend(provider.map(|provider| Place { provider: *provider, name }));
     }
     if found.is_empty() && errors.is_empty() {
+        let cause = format!("its `trafficRoutings` entry names no route; supported are {}", supported());
+        errors.push(RenderError::Unusable { what: "Service".to_owned(), name: routing.service.clone(), cause });
+    }
+    if let (true, Some(place)) = (found.iter().all(|place| place.has_subsets()), found.first()) {
         errors.push(RenderError::Unusable {
-            what: "Service".to_owned(),
-            name: routing.service.clone(),
-            cause: format!("its `trafficRoutings` entry names no route; supported are {}", supported()),
+            what: place.provider.kind().to_owned(),
+            name: place.name.to_owned(),
+            cause: "it divides no requests by itself; name the VirtualService, too".to_owned(),
         });
     }
     if errors.is_empty() { Ok(found) } else { Err(errors) }

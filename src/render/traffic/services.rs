@@ -32,11 +32,15 @@ pub(super) fn stable<'a>(objects: &'a ObjectSet, name: &str) -> Result<&'a Objec
     }
 }
 
-pub(super) fn check(objects: &ObjectSet, name: &str) -> Vec<RenderError> {
+/// `single`: no canary Service will be made.
+pub(super) fn check(objects: &ObjectSet, name: &str, single: bool) -> Vec<RenderError> {
     let service = match stable(objects, name) {
         Ok(service) => service,
         Err(error) => return vec![error],
     };
+    if single {
+        return Vec::new();
+    }
     let canary = renamed(service);
     let mut found = Vec::new();
     if objects.get(&canary.key()).is_some() {

@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 pub(super) enum Missing {
     /// Always 1.
     One,
+    /// As much as the others where none has a weight, nothing beside one that has.
+    EqualOrNothing,
 }
 
 /// The weights of a list, in the list's own unit; an error names the one that is none.
 pub(super) fn weights(list: &[Value], key: &str, missing: Missing) -> Result<Vec<u64>, String> {
     let otherwise = match missing {
         Missing::One => 1,
+        Missing::EqualOrNothing => u64::from(list.iter().all(|backend| backend.get(key).is_none())),
     };
     list.iter()
         .map(|backend| match backend.get(key) {
@@ -57,6 +60,19 @@ pub(super) fn weigh(
     }
     list.extend(canaries);
     Ok(())
+}
+
+/// Whole percents for a list that has no others in it; one backend alone needs none.
+pub(super) fn level(list: &mut [Value], key: &str, missing: Missing) {
+    if let [Value::Object(only)] = list {
+        only.remove(key);
+        return;
+    }
+    let weights = weights(list, key, missing).unwrap_or_else(|_| vec![1; list.len()]);
+    let Some(parts) = parts(&weights, &vec![true; list.len()], 0) else { return };
+    for (backend, (part, _)) in list.iter_mut().zip(parts) {
+        *backend = put(backend.take(), key, part);
+    }
 }
 
 fn put(mut backend: Value, key: &str, part: u64) -> Value {

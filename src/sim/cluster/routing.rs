@@ -1,11 +1,16 @@
-//! Which Services a request goes to: ingress-nginx with its canary annotations, and the Gateway API's HTTPRoute.
+//! Which Services a request goes to: ingress-nginx with its canary annotations, the Gateway API's HTTPRoute, Istio's
+//! VirtualService.
+
+mod istio;
 
 use serde_json::Value;
 
 use crate::manifest::{Object, ObjectKey};
 use crate::sim::cluster::{Request, TrafficError};
 
-/// Namespace, Service, and the part of the requests.
+pub(super) use istio::{subset, virtual_service};
+
+/// Namespace, Service (and `/` and its subset, where a route names one), and the part of the requests.
 type Backends = Vec<(String, String, f64)>;
 type Named<'a> = (&'a ObjectKey, &'a Object);
 

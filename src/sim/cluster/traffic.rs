@@ -7,6 +7,8 @@ use serde_json::Value;
 use crate::manifest::{Object, ObjectKey};
 use crate::sim::cluster::{Cluster, Pod};
 
+const ISTIO: &str = "networking.istio.io";
+
 /// One kind of request. Header names are compared without regard to case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
@@ -61,7 +63,7 @@ impl Shares {
 /// Why it cannot be said who answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrafficError {
-    #[error("no Ingress and no HTTPRoute takes requests to {host}{path}")]
+    #[error("no Ingress, HTTPRoute or VirtualService takes requests to {host}{path}")]
     NoRoute { host: String, path: String },
     /// Something in a route that the model does not know; it does not guess.
     #[error("{key}: the simulated world does not know {what}")]
@@ -71,6 +73,11 @@ pub enum TrafficError {
 impl Cluster {
     /// The Ready pods behind a Service.
     pub fn endpoints(&self, namespace: &str, service: &str) -> Vec<&Pod> {
+        self.endpoints_of(namespace, service, &BTreeMap::new())
+    }
+
+    /// Those of them that have these labels, too.
+    fn endpoints_of(&self, namespace: &str, service: &str, subset: &BTreeMap<String, String>) -> Vec<&Pod> {
         let key = ObjectKey {
             group: String::new(),
             kind: "Service".to_owned(),
@@ -82,7 +89,8 @@ impl Cluster {
         let selected = |pod: &&Pod| {
             let here = self.sets.get(&pod.owner).is_some_and(|set| set.owner.namespace.as_deref() == Some(namespace));
             let fits = |(key, value): (&String, &Value)| pod.labels.get(key).map(String::as_str) == value.as_str();
-            here && pod.serves() && selector.iter().all(fits)
+            let in_subset = subset.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
+            here && pod.serves() && selector.iter().all(fits) && in_subset
         };
         self.pods.values().filter(selected).collect()
     }
@@ -90,7 +98,10 @@ impl Cluster {
     /// How requests to a Service spread over its pods, by the pods' label `label` (`pod-template-hash` tells revisions
     /// apart).
     pub fn service_traffic(&self, namespace: &str, service: &str, label: &str) -> Shares {
-        let pods = self.endpoints(namespace, service);
+        Self::spread(self.endpoints(namespace, service), label)
+    }
+
+    fn spread(pods: Vec<&Pod>, label: &str) -> Shares {
         let mut shares = Shares::default();
         if pods.is_empty() {
             shares.nobody = 1.0;
@@ -103,14 +114,23 @@ impl Cluster {
     }
 
     /// How requests like this one spread, by the pods' label `label`, over everything that Ingresses (with nginx' canary
-    /// annotations) and HTTPRoutes do to them. A Service that is named and has no Ready pod takes its share to nobody,
+    /// annotations), HTTPRoutes and Istio's VirtualServices do to them. A Service that is named and has no Ready pod takes its share to nobody,
     /// which is a little harder than nginx, whose canary then falls back.
     pub fn traffic(&self, request: &Request, label: &str) -> Result<Shares, TrafficError> {
         let mut shares = Shares::default();
         for (namespace, service, part) in self.backends(request)? {
-            shares.add(&self.service_traffic(&namespace, &service, label), part);
+            let (service, subset) = service.split_once('/').unwrap_or((&service, ""));
+            let pods = self.endpoints_of(&namespace, service, &self.subset(&namespace, service, subset)?);
+            shares.add(&Self::spread(pods, label), part);
         }
         Ok(shares)
+    }
+
+    /// The labels of a subset, of which there are none without a name.
+    fn subset(&self, namespace: &str, service: &str, subset: &str) -> Result<BTreeMap<String, String>, TrafficError> {
+        let rules: Vec<(&ObjectKey, &Object)> =
+            self.objects.iter().filter(|(key, _)| key.group == ISTIO && key.kind == "DestinationRule").collect();
+        super::routing::subset(&rules, namespace, service, subset)
     }
 
     fn backends(&self, request: &Request) -> Result<Vec<(String, String, f64)>, TrafficError> {
@@ -123,6 +143,10 @@ impl Cluster {
         }
         let routes: Vec<(&ObjectKey, &Object)> = of("gateway.networking.k8s.io", "HTTPRoute").collect();
         if let Some(backends) = super::routing::http_route(&routes, request)? {
+            return Ok(backends);
+        }
+        let services: Vec<(&ObjectKey, &Object)> = of(ISTIO, "VirtualService").collect();
+        if let Some(backends) = super::routing::virtual_service(&services, request)? {
             return Ok(backends);
         }
         Err(TrafficError::NoRoute { host: request.host.clone(), path: request.path.clone() })

@@ -205,6 +205,15 @@ fn routed(rollout: &Rollout, live: &ObjectSet) -> bool {
                 let mut backends = rules.flat_map(|rule| rule["backendRefs"].as_array().into_iter().flatten());
                 backends.any(|backend| backend["name"] == canary.as_str() && backend["weight"].as_u64() != Some(0))
             }
+            "VirtualService" => {
+                let rules = object.get("/spec/http").and_then(Value::as_array).into_iter().flatten();
+                let mut routes = rules.flat_map(|rule| rule["route"].as_array().into_iter().flatten());
+                routes.any(|route| {
+                    let to = &route["destination"];
+                    let named = to["host"].as_str().is_some_and(|host| host.split('.').next() == Some(canary.as_str()));
+                    (named || to["subset"] == "canary") && route["weight"].as_u64() != Some(0)
+                })
+            }
             "Ingress" => {
                 let note = |key: &str| object.text(&format!("/metadata/annotations/nginx.ingress.kubernetes.io~1{key}"));
                 let named = object.to_value().to_string().contains(&format!("\"{canary}\""));
@@ -243,7 +252,8 @@ fn no_traffic_to_absent(before: &Side, after: &Side, say: &mut impl FnMut(Rule, 
     if !routed(&after.rollout, &after.live) {
         return;
     }
-    let services: Vec<String> = after.rollout.routings.iter().map(|routing| format!("{}-canary", routing.service)).collect();
+    let made = after.rollout.routings.iter().filter(|routing| !routing.disable_generate_canary_service);
+    let services: Vec<String> = made.map(|routing| format!("{}-canary", routing.service)).collect();
     if let Some(name) = services.iter().find(|name| after.live.find("", "Service", name).is_none()) {
         say(Rule::NoTrafficToAbsent, format!("requests go to Service {name}, which is not there"));
     }

@@ -61,7 +61,7 @@ const OPTIONS: [&str; 20] = [
 ];
 
 /// Options of a step after its replicas.
-const STEP: [&str; 6] = ["traffic", "pause", "timeout", "approvals", "header", "name"];
+const STEP: [&str; 7] = ["traffic", "mirror", "pause", "timeout", "approvals", "header", "name"];
 /// Options of a metric, and their fields.
 const METRIC: [(&str, &str); 12] = [
     ("name", "name"),
@@ -143,8 +143,10 @@ impl App {
         match self.get("route") {
             Some("ingress") => drop(put("ingress.yaml", self.ingress(namespace))),
             Some("gateway") => drop(put("route.yaml", self.http_route(namespace))),
+            Some("istio") => drop(put("route.yaml", self.virtual_service(namespace, None))),
+            Some("subsets") => drop(put("route.yaml", self.virtual_service(namespace, Some("base")))),
             None => {}
-            Some(other) => return Err(format!("route={other}: there are none, ingress, gateway")),
+            Some(other) => return Err(format!("route={other}: there are none, ingress, gateway, istio, subsets")),
         }
         let rollout = self.rollout(setting)?;
         files.insert(format!("{}/rollout.yaml", self.path), rollout);
@@ -230,6 +232,21 @@ impl App {
         )
     }
 
+    /// A VirtualService; with a subset, the DestinationRule that has it, too.
+    fn virtual_service(&self, namespace: &str, subset: Option<&str>) -> String {
+        let (name, host) = (&self.name, self.host());
+        let of = subset.map(|subset| format!(", subset: {subset}")).unwrap_or_default();
+        let mut text = format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  hosts: [{host}]\n  http:\n    - timeout: 5s\n      route:\n        - destination: {{host: {name}{of}}}\n"
+        );
+        if let Some(subset) = subset {
+            text.push_str(&format!(
+                "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  host: {name}\n  subsets:\n    - name: {subset}\n"
+            ));
+        }
+        text
+    }
+
     fn rollout(&self, setting: &Setting) -> Result<String, String> {
         let (name, namespace) = (&self.name, &setting.namespace);
         let kruise = self.get("kruise").is_some();
@@ -253,12 +270,23 @@ impl App {
             text.push_str(&format!("    paused: {value}\n"));
         }
         text.push_str("    canary:\n");
+        if self.get("route") == Some("subsets") {
+            text.push_str("      disableGenerateCanaryService: true\n");
+        }
         if let Some(value) = self.get("failure-threshold") {
             text.push_str(&format!("      failureThreshold: {value}\n"));
         }
         let route = match self.get("route") {
             Some("ingress") => format!("          ingress: {{classType: nginx, name: {name}}}\n"),
             Some("gateway") => format!("          gateway: {{httpRouteName: {name}}}\n"),
+            Some(kind @ ("istio" | "subsets")) => {
+                let mut text = "          customNetworkRefs:\n".to_owned();
+                for kind in ["VirtualService", "DestinationRule"].iter().take(if kind == "istio" { 1 } else { 2 }) {
+                    let reference = format!("{{apiVersion: networking.istio.io/v1, kind: {kind}, name: {name}}}");
+                    text.push_str(&format!("            - {reference}\n"));
+                }
+                text
+            }
             _ => String::new(),
         };
         if !route.is_empty() {
@@ -294,7 +322,7 @@ fn step_text(step: &str) -> Result<String, String> {
     let options = words(&parts.collect::<Vec<_>>().join(" "), &STEP)?;
     let get = |key: &str| options.get(key).map(String::as_str);
     let mut text = format!("        - replicas: {replicas}\n");
-    for key in ["name", "traffic", "timeout"] {
+    for key in ["name", "traffic", "mirror", "timeout"] {
         if let Some(value) = get(key) {
             text.push_str(&format!("          {key}: {value}\n"));
         }

@@ -170,6 +170,11 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// References that call a Service by another kind, as Kuma's `MeshService`.
+    pub(super) fn of_kind(self, kind: &'static str) -> Self {
+        Self { kind, ..self }
+    }
+
     /// A rule that the stable Service has a share of.
     pub(super) fn serves(&self, rule: &Value) -> bool {
         refs(rule).iter().any(|reference| self.has_share(reference))
