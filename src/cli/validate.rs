@@ -9,6 +9,7 @@ use crate::metrics::template;
 
 use super::folder;
 
+mod routes;
 mod show;
 
 pub use show::{render_github, render_json, render_text};
@@ -83,6 +84,7 @@ pub fn run(paths: &[PathBuf], metric_sources: Option<&[String]>) -> Outcome {
     }
     for (folder, documents) in &by_folder {
         found.extend(api::validate_together(documents, &known(folder), is_defined.then_some(&defined)));
+        found.extend(documents.iter().flat_map(|document| routes::judge(folder, document)));
     }
     for (root, document) in &walk.documents {
         if let Meaning::Repository(repository) = document.meaning() {

@@ -160,6 +160,31 @@ fn a_live_path_that_is_somebodys_is_not_taken() {
 }
 
 #[test]
+fn validate_shows_the_step_that_a_route_cannot_express() {
+    let desk = Desk::new();
+    desk.write("apps/web/app.yaml", &deployment("web", "1", 4));
+    desk.write(
+        "apps/web/routes.yaml",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n---\n\
+         apiVersion: split.smi-spec.io/v1alpha2\nkind: TrafficSplit\nmetadata: {name: web}\n\
+         spec: {service: web, backends: [{service: web, weight: 1}]}\n",
+    );
+    let steps =
+        "      - {replicas: 1, traffic: 20%, pause: {}}\n      - {replicas: 2, matches: [{headers: [{name: x, value: a}]}]}\n";
+    let routing = "      trafficRoutings:\n      - service: web\n        customNetworkRefs: \
+                   [{apiVersion: split.smi-spec.io/v1alpha2, kind: TrafficSplit, name: web}]\n      steps:\n";
+    desk.write("apps/web/rollout.yaml", &rollout("web", steps).replace("      steps:\n", routing));
+    desk.windlass(&["validate"]).exits(1).tells(&[
+        "route",
+        "TrafficSplit (SMI) cannot express `matches`",
+        "use `traffic` alone, or a `gateway` routing (HTTPRoute)",
+        "1 error",
+    ]);
+    desk.edit("apps/web/rollout.yaml", "matches: [{headers: [{name: x, value: a}]}]", "traffic: 50%");
+    desk.windlass(&["validate"]).exits(0);
+}
+
+#[test]
 fn validate_finds_everything_at_once() {
     let desk = Desk::new();
     write_app(&desk, "web");
