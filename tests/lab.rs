@@ -21,4 +21,5 @@ mod observers;
 mod race;
 mod releases;
 mod rivals;
+mod routes;
 mod trials;

@@ -7,7 +7,7 @@ mod istio;
 mod laws;
 mod nginx;
 mod providers;
-mod samples;
+pub(crate) mod samples;
 mod services;
 
 use serde_json::Value;
@@ -26,7 +26,7 @@ fn object(text: &str) -> Object {
     Object::new(yaml(text)).unwrap()
 }
 
-fn set(texts: &[&str]) -> ObjectSet {
+pub(crate) fn set(texts: &[&str]) -> ObjectSet {
     texts.iter().map(|text| object(text)).collect()
 }
 
@@ -47,7 +47,7 @@ fn same(got: &Value, wanted: &str) {
     }
 }
 
-const SERVICE: &str = "
+pub(crate) const SERVICE: &str = "
 apiVersion: v1
 kind: Service
 metadata: {name: echo, namespace: shop, labels: {app: echo}, annotations: {team: blue}}
@@ -78,7 +78,7 @@ fn by_gateway() -> TrafficRouting {
     }
 }
 
-fn selector(value: &str) -> Selector {
+pub(crate) fn selector(value: &str) -> Selector {
     Selector { key: "windlass.dev/revision".to_owned(), value: value.to_owned() }
 }
 

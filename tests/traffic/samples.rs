@@ -2,14 +2,14 @@
 
 use super::*;
 
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// The name of its golden file.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// As the table of providers calls it.
     pub(super) label: &'static str,
     /// How a Rollout names it.
     pub(super) entry: &'static str,
-    pub(super) routing: TrafficRouting,
+    pub(crate) routing: TrafficRouting,
     /// The route; the Service is `SERVICE`.
     pub(super) objects: Vec<&'static str>,
 }
@@ -98,7 +98,7 @@ spec:
   rules:
   - matches: [{method: {service: shop.Cart}}]
     backendRefs: [{name: cart, port: 80}]
-  - sessionPersistence: {sessionName: grpc}
+  - filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-own, value: kept}]}}]
     backendRefs: [{name: echo, port: 80}]
 ";
 
@@ -113,7 +113,7 @@ spec:
 ";
 
 const TCP: &str = "
-apiVersion: gateway.networking.k8s.io/v1alpha2
+apiVersion: gateway.networking.k8s.io/v1
 kind: TCPRoute
 metadata: {name: echo, namespace: shop}
 spec:
@@ -149,7 +149,7 @@ spec:
     route: [{destination: {host: echo.shop}}]
 ";
 
-pub(super) const DESTINATION_RULE: &str = "
+pub(crate) const DESTINATION_RULE: &str = "
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: echo, namespace: shop}
@@ -299,7 +299,7 @@ fn custom(kinds: &[(&str, &str)]) -> TrafficRouting {
 }
 
 /// Versions as subsets of one Service.
-pub(super) fn by_subsets() -> TrafficRouting {
+pub(crate) fn by_subsets() -> TrafficRouting {
     let kinds = [("networking.istio.io/v1", "VirtualService"), ("networking.istio.io/v1", "DestinationRule")];
     TrafficRouting { disable_generate_canary_service: true, ..custom(&kinds) }
 }
@@ -313,7 +313,7 @@ fn route(named: fn(Option<String>) -> GatewayRouting) -> TrafficRouting {
 }
 
 /// All of them, in the table's order.
-pub(super) fn samples() -> Vec<Sample> {
+pub(crate) fn samples() -> Vec<Sample> {
     vec![
         sample("nginx", "Ingress class nginx", "`ingress`, `classType: nginx`", class("nginx"), nginx::INGRESS),
         sample("aliyun-alb", "Ingress class aliyun-alb", "`ingress`, `classType: aliyun-alb`", class("aliyun-alb"), ALIYUN),
@@ -433,7 +433,7 @@ pub(super) fn samples() -> Vec<Sample> {
 }
 
 /// What a step can ask for: the column of the table, the words of this very question, and the question.
-pub(super) fn questions() -> Vec<(&'static str, &'static str, Routes)> {
+pub(crate) fn questions() -> Vec<(&'static str, &'static str, Routes)> {
     let changed = |weight, matches: &[HttpMatch], change: HeaderModifier| Routes::Split {
         weight,
         matches: matches.to_vec(),
@@ -471,7 +471,7 @@ pub(super) fn questions() -> Vec<(&'static str, &'static str, Routes)> {
 }
 
 impl Sample {
-    pub(super) fn set(&self) -> ObjectSet {
+    pub(crate) fn set(&self) -> ObjectSet {
         let mut texts = vec![SERVICE];
         texts.extend(&self.objects);
         set(&texts)
