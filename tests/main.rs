@@ -20,6 +20,7 @@ mod lab;
 mod manifest;
 mod metrics;
 mod observe;
+mod reconcile;
 mod scenarios;
 mod source;
 mod traffic;

@@ -84,6 +84,8 @@ fn watch(
 ) -> Result<Exit, Failure> {
     reconciler.around.follow();
     let began = reconciler.around.now();
+    // Who runs until all is done is told of all at the end; who watches hears of what moves.
+    reconciler.brief = args.watch;
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     let mut started: BTreeMap<String, u64> = BTreeMap::new();
     let mut failures = 0u32;
@@ -112,11 +114,10 @@ fn watch(
         show_commits(terminal, &pass);
         let now = reconciler.around.now();
         for app in &pass.apps {
-            started.entry(app.app.clone()).or_insert(if app.phase == "Healthy" || app.phase == "New" {
-                app.release + 1
-            } else {
-                app.release
-            });
+            if args.until_done {
+                let next = app.release + u64::from(app.phase == "Healthy" || app.phase == "New");
+                started.entry(app.app.clone()).or_insert(next);
+            }
             announce(terminal, app, now, &mut said);
         }
         if args.until_done && pass.commits.is_empty() {
@@ -172,7 +173,11 @@ fn announce(terminal: &mut Terminal, app: &AppReport, now: jiff::Timestamp, said
         (None, Some(hold)) => format!("{} {}", hold.reason.code(), hold.text),
         (None, None) => String::new(),
     };
-    if said.insert(app.app.clone(), key.clone()).is_some_and(|before| before == key) || key.is_empty() {
+    if key.is_empty() {
+        said.remove(&app.app);
+        return;
+    }
+    if said.insert(app.app.clone(), key.clone()).is_some_and(|before| before == key) {
         return;
     }
     match (&app.error, &app.hold) {

@@ -82,6 +82,8 @@ pub struct Person {
 /// One change to a tree. Paths are relative to the branch's root, with `/` between the parts; `""` is the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
+    /// Everything becomes this tree, which `tree_of` gave; what follows is changed in it.
+    Root { tree: Oid },
     /// The files directly in this directory become exactly these; directories in it stay.
     Files { directory: String, files: BTreeMap<String, Vec<u8>> },
     /// The directory becomes exactly this tree of files (relative paths), whatever it held.

@@ -40,6 +40,7 @@ pub(super) fn tree(repo: &Repository, base: Option<Oid>, changes: &[Change]) -> 
 
 fn apply(repo: &Repository, root: &mut Directory, change: &Change) -> Result<(), TreeError> {
     match change {
+        Change::Root { tree } => *root = Directory { base: Some(*tree), changed: BTreeMap::new() },
         Change::Files { directory, files } => {
             let path = RepoPath::new(directory)?;
             let target = root.descend(repo, &path, path.parts())?;
@@ -199,6 +200,9 @@ impl Directory {
 
 /// Writes the directory; `None` where nothing is left of it, since Git has no empty directories.
 fn write(repo: &Repository, directory: &Directory) -> Result<Option<Oid>, TreeError> {
+    if directory.changed.is_empty() {
+        return Ok(directory.base);
+    }
     let base = directory.base.map(|id| tree_read::tree(repo, id)).transpose()?;
     if let Some(base) = &base {
         // A tree that breaks Git's rules is not carried into a commit of ours.

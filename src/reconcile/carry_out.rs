@@ -1,8 +1,11 @@
 //! One pass: decide for every app, publish in one push.
 
+use std::collections::BTreeMap;
+
 use super::discover::App;
 use super::gather::Gathered;
 use super::publish::{self, Frame};
+use super::rest::Resting;
 use super::{AppReport, Made, Pass, Reconciler, Trouble};
 use crate::api::Repository;
 use crate::engine::{self, Decision, Move, State};
@@ -25,30 +28,55 @@ impl Reconciler<'_> {
     /// `work` is told whether this is its last chance, and else gives up at the first such trouble.
     pub(super) fn mended<T>(&mut self, work: impl Fn(&mut Self, bool) -> Result<T, Trouble>) -> Result<T, Trouble> {
         match work(self, false) {
-            Err(trouble) if trouble.is_local() => work(self, true),
+            Err(trouble) if trouble.is_local() => {
+                self.memory.rest.forget();
+                work(self, true)
+            }
             other => other,
         }
     }
 
     fn try_pass(&mut self, last: bool) -> Result<Pass, Trouble> {
+        if !self.brief && self.memory.rest.is_silent() {
+            self.memory.rest.forget();
+        }
         for attempt in 1..=TRIES {
             let (heads, settings, apps) = self.look()?;
             let mut pass = Pass::default();
             let mut head = heads.live;
             let mut made = Vec::new();
+            let mut beds: BTreeMap<String, Option<Vec<Resting>>> = BTreeMap::new();
             for app in apps {
+                let bed =
+                    app.directory.as_ref().map(|directory| beds.entry(directory.clone()).or_insert_with(|| Some(Vec::new())));
                 if !self.is_chosen(&app.id) {
+                    bed.map(Option::take);
                     continue;
                 }
-                let (report, commit) = self.one(&heads, &settings, &app, head);
+                let (report, commit, resting) = self.one(&heads, &settings, &app, head);
                 if let Some(trouble) = report.trouble.as_ref().filter(|trouble| !last && trouble.is_local()) {
                     return Err(trouble.clone());
+                }
+                match (bed, resting) {
+                    (Some(Some(bed)), Some(resting)) => bed.push(resting),
+                    (bed, _) => drop(bed.map(Option::take)),
                 }
                 if let Some((id, subject)) = commit {
                     head = Some(id);
                     made.push((app.id.clone(), id, subject));
                 }
                 pass.apps.push(report);
+            }
+            self.memory.walk = None;
+            if !self.brief {
+                pass.apps.extend(self.memory.rest.reports().filter(|report| self.is_chosen(&report.id)).cloned());
+                // A rival for the same live path has the same id, and comes after it.
+                pass.apps.sort_by(|a, b| (&a.id, a.error.is_some()).cmp(&(&b.id, b.error.is_some())));
+            }
+            for (directory, apps) in beds {
+                if let Some(apps) = apps {
+                    self.put_to_rest(directory, apps);
+                }
             }
             let Some(new) = head.filter(|_| !made.is_empty()) else { return Ok(pass) };
             match self.repo.push(heads.live, new)? {
@@ -57,6 +85,9 @@ impl Reconciler<'_> {
                     for (app, commit, subject) in made {
                         self.memory.learned.remove(&app);
                         self.memory.rewritten.remove(&app);
+                        if let Ok(Some(home)) = self.repo.entry(commit, &app.home()) {
+                            self.memory.verified.insert(app.clone(), home.id);
+                        }
                         tracing::info!(app = %app, commit = %commit, "{subject}");
                         pass.commits.push(Made { app: app.to_string(), commit: commit.to_string(), subject });
                     }
@@ -80,7 +111,7 @@ impl Reconciler<'_> {
     }
 
     fn try_status(&mut self, last: bool) -> Result<Pass, Trouble> {
-        let (heads, settings, apps) = self.look()?;
+        let (heads, settings, apps) = self.look_at_all()?;
         let mut pass = Pass::default();
         for app in apps.iter().filter(|app| self.is_chosen(&app.id)).cloned().collect::<Vec<_>>() {
             let report = match self.gather(&heads, &settings, &app, false).and_then(|gathered| self.decide(&gathered)) {
@@ -93,16 +124,42 @@ impl Reconciler<'_> {
         Ok(pass)
     }
 
-    fn one(&mut self, heads: &Heads, settings: &Repository, app: &App, head: Option<Oid>) -> (AppReport, Option<(Oid, String)>) {
+    fn put_to_rest(&mut self, directory: String, apps: Vec<Resting>) {
+        for app in &apps {
+            self.memory.learned.remove(&app.id);
+        }
+        self.memory.renders.remove(&directory);
+        self.memory.rest.put(directory, apps);
+    }
+
+    /// Decides for one app and writes what is due. Gives its report, the commit, and what is remembered if it rests.
+    fn one(
+        &mut self,
+        heads: &Heads,
+        settings: &Repository,
+        app: &App,
+        head: Option<Oid>,
+    ) -> (AppReport, Option<(Oid, String)>, Option<Resting>) {
         let result = self.gather(heads, settings, app, false).and_then(|gathered| {
             let (decision, report) = self.decide(&gathered)?;
+            let resting = gathered.resting(&app.origin, &decision);
             let commit = self.due(&gathered, decision, head, settings)?;
-            Ok((report, commit))
+            Ok((report, commit, resting))
         });
-        result.unwrap_or_else(|trouble| {
-            tracing::debug!(app = %app.id, "{trouble}");
-            (failed(app, &trouble), None)
-        })
+        match result {
+            Ok((report, commit, resting)) => {
+                let told = |resting: Resting| {
+                    let report = (!self.brief).then(|| Box::new(report.clone()));
+                    Resting { report, ..resting }
+                };
+                let resting = resting.filter(|_| commit.is_none() && report.next_check_at.is_none()).map(told);
+                (report, commit, resting)
+            }
+            Err(trouble) => {
+                tracing::debug!(app = %app.id, "{trouble}");
+                (failed(app, &trouble), None, None)
+            }
+        }
     }
 
     /// The commit that a decision asks for.
@@ -196,7 +253,7 @@ pub(super) fn failed(app: &App, trouble: &Trouble) -> AppReport {
         trouble: Some(trouble.clone()),
         outcome: state.and_then(|state| state.outcome.clone()),
         observed: false,
-        metrics: std::collections::BTreeMap::new(),
+        metrics: BTreeMap::new(),
         next_check_at: None,
     }
 }

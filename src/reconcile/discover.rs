@@ -1,16 +1,17 @@
 //! Which apps there are, and what is new in their sources.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::layout::{AppId, recorded_apps};
+use super::rest::Rest;
 use super::tree::GitTree;
 use super::{Memory, Trouble, layout};
 use crate::api::{Repository, Rollout};
 use crate::engine::State;
 use crate::git::{Heads, Repo};
 use crate::manifest::ObjectSet;
-use crate::source::{self, Options};
+use crate::source::{self, Known, Options};
 
 /// A rendered source directory with its Rollout.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,9 +41,14 @@ pub struct App {
     pub id: AppId,
     pub state: Option<State>,
     pub origin: Origin,
+    /// The source directory; `None` where the state that knows it cannot be read.
+    pub directory: Option<String>,
 }
 
-/// Finds all apps: those of the source branch and those that the live branch remembers.
+/// What earlier looks rendered, by directory, with the directory's identity.
+pub(super) type Renders = HashMap<String, (String, Result<Rc<Fresh>, Trouble>)>;
+
+/// Finds the apps of the source branch and those that the live branch remembers, but for those that rest.
 pub(super) fn apps(
     repo: &dyn Repo,
     heads: &Heads,
@@ -50,80 +56,147 @@ pub(super) fn apps(
     options: &Options,
     memory: &mut Memory,
 ) -> Result<Vec<App>, Trouble> {
+    let Memory { rest, renders, found, .. } = memory;
     let tree = GitTree::new(repo, heads.source);
-    let directories = directories(&tree, settings, memory)?;
+    let awake = rest.wake(repo, heads, settings, || directories(&tree, settings, found))?;
+    let (directories, ids) = match awake {
+        Some(awake) => (awake.directories, awake.ids),
+        None => {
+            let all = directories(&tree, settings, found)?;
+            let ids = heads.live.map(|live| recorded_apps(repo, live)).transpose()?.unwrap_or_default();
+            rest.begin(heads, settings, &all, ids.iter().cloned());
+            (all, ids)
+        }
+    };
     let mut recorded: BTreeMap<AppId, Result<State, Trouble>> = BTreeMap::new();
-    if let Some(live) = heads.live {
-        for id in recorded_apps(repo, live)? {
-            let state = layout::read_state(repo, live, &id);
-            let gone = || Trouble::Content { path: id.home(), cause: "the state vanished".to_owned() };
-            recorded.insert(id.clone(), state.and_then(|state| state.ok_or_else(gone)));
+    let mut known: HashMap<String, Vec<AppId>> = HashMap::new();
+    for id in ids {
+        let state = match heads.live {
+            Some(live) if layout::is_recorded(repo, live, &id)? => layout::read_state(repo, live, &id),
+            _ => Ok(None),
+        };
+        if let Ok(Some(state)) = &state {
+            if rest.rests(&state.source.path) {
+                // Another process has seen a newer source there than we.
+                rest.forget();
+                return apps(repo, heads, settings, options, memory);
+            }
+            known.entry(state.source.path.clone()).or_default().push(id.clone());
+        }
+        match state.transpose() {
+            Some(state) => drop(recorded.insert(id, state)),
+            None => rest.drop(&id),
         }
     }
+    let mut claims: Option<Claims> = None;
     let mut apps: Vec<App> = Vec::new();
-    let mut met: BTreeSet<AppId> = BTreeSet::new();
     for directory in &directories {
-        let known: Vec<(AppId, State)> = recorded
-            .iter()
-            .filter_map(|(id, state)| {
-                state.as_ref().ok().filter(|state| state.source.path == *directory).map(|state| (id.clone(), state.clone()))
-            })
-            .collect();
-        if !known.is_empty() && known.iter().all(|(_, state)| is_unchanged(&tree, state)) {
-            for (id, state) in known {
-                met.insert(id.clone());
-                apps.push(App { id, state: Some(state), origin: Origin::Unchanged });
+        let here = known.get(directory).map(Vec::as_slice).unwrap_or_default();
+        let recorded_here = || here.iter().filter_map(|id| recorded.get(id)?.as_ref().ok());
+        if !here.is_empty() && recorded_here().all(|state| is_unchanged(&tree, state)) {
+            renders.remove(directory);
+            for id in here {
+                if let Some(Ok(state)) = recorded.remove(id) {
+                    apps.push(App::new(id.clone(), Some(state), Origin::Unchanged, directory));
+                }
             }
             continue;
         }
-        match fresh(&tree, directory, options, memory) {
+        match fresh(&tree, directory, options, renders) {
             Err(trouble) => {
-                let broken = |id: AppId, state| App { id, state, origin: Origin::Broken(trouble.clone()) };
-                if known.is_empty() {
+                if here.is_empty() {
                     let path = settings.live_path(directory);
                     let name = directory.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("source").to_owned();
-                    apps.push(broken(AppId { path, name }, None));
+                    apps.push(App::new(AppId { path, name }, None, Origin::Broken(trouble.clone()), directory));
                 }
-                for (id, state) in known {
-                    met.insert(id.clone());
-                    apps.push(broken(id, Some(state)));
+                for id in here {
+                    if let Some(Ok(state)) = recorded.remove(id) {
+                        apps.push(App::new(id.clone(), Some(state), Origin::Broken(trouble.clone()), directory));
+                    }
                 }
             }
             Ok(fresh) => {
                 let id = AppId { path: settings.live_path(directory), name: fresh.rollout.name.clone() };
-                let origin = match (met.contains(&id), taken(&apps, &id), collision(repo, heads, settings, directory, &id)) {
-                    (true, _, _) | (_, true, _) => Origin::Broken(Trouble::Invalid(format!(
+                let claims = claims.get_or_insert_with(|| Claims::of(rest, &known, &directories));
+                if claims.asleep.contains(&id) {
+                    // The app has moved here from a directory that is gone, and would be missed in its sleep.
+                    rest.forget();
+                    return self::apps(repo, heads, settings, options, memory);
+                }
+                if !claims.claim(&id.path, directory) {
+                    let origin = Origin::Broken(Trouble::Invalid(format!(
                         "{directory}: another Rollout has the live path `{}` already; map one of them elsewhere with `paths` in .windlass.yaml",
                         id.path
-                    ))),
-                    (_, _, Some(text)) => Origin::Broken(Trouble::Invalid(text)),
-                    _ => Origin::Fresh(fresh),
+                    )));
+                    apps.push(App::new(id, None, origin, directory));
+                    continue;
+                }
+                let origin = match collision(repo, heads, settings, directory, &id) {
+                    Some(text) => Origin::Broken(Trouble::Invalid(text)),
+                    None => Origin::Fresh(fresh),
                 };
-                met.insert(id.clone());
-                let (state, origin) = match recorded.get(&id) {
-                    Some(Err(trouble)) => (None, Origin::Broken(trouble.clone())),
-                    Some(Ok(state)) => (Some(state.clone()), origin),
-                    None => (None, origin),
-                };
-                apps.push(App { id, state, origin });
+                apps.push(match recorded.remove(&id) {
+                    Some(Err(trouble)) => App::new(id, None, Origin::Broken(trouble), directory),
+                    Some(Ok(state)) => App::new(id, Some(state), origin, directory),
+                    None => App::new(id, None, origin, directory),
+                });
             }
         }
     }
     for (id, state) in recorded {
-        if met.contains(&id) {
-            continue;
-        }
-        match state {
-            Ok(state) => apps.push(App { id, state: Some(state), origin: Origin::Gone }),
-            Err(trouble) => apps.push(App { id, state: None, origin: Origin::Broken(trouble) }),
-        }
+        apps.push(match state {
+            Ok(state) => App { id, directory: Some(state.source.path.clone()), state: Some(state), origin: Origin::Gone },
+            Err(trouble) => App { id, state: None, origin: Origin::Broken(trouble), directory: None },
+        });
     }
-    apps.sort_by(|a, b| a.id.cmp(&b.id));
+    apps.sort_by(|a, b| (&a.id, a.state.is_none()).cmp(&(&b.id, b.state.is_none())));
     Ok(apps)
 }
 
-fn taken(apps: &[App], id: &AppId) -> bool {
-    apps.iter().any(|app| app.id.path == id.path && !matches!(app.origin, Origin::Gone | Origin::Broken(_)))
+impl App {
+    fn new(id: AppId, state: Option<State>, origin: Origin, directory: &str) -> Self {
+        Self { id, state, origin, directory: Some(directory.to_owned()) }
+    }
+}
+
+/// Which directory has which live path. One that the live branch remembers goes before one that is new.
+struct Claims {
+    holders: HashMap<String, String>,
+    /// Apps at rest whose directory is gone.
+    asleep: HashSet<AppId>,
+}
+
+impl Claims {
+    /// `known`: apps that the live branch remembers and that do not rest, by the directory that they came from.
+    fn of(rest: &Rest, known: &HashMap<String, Vec<AppId>>, directories: &[String]) -> Self {
+        let mut claims = Self { holders: HashMap::new(), asleep: HashSet::new() };
+        for (directory, app) in rest.apps() {
+            if app.gone {
+                claims.asleep.insert(app.id.clone());
+            } else {
+                claims.hold(&app.id.path, directory);
+            }
+        }
+        for directory in directories {
+            for id in known.get(directory).into_iter().flatten() {
+                claims.hold(&id.path, directory);
+            }
+        }
+        claims
+    }
+
+    /// Of several that have one path already, the first by name keeps it.
+    fn hold(&mut self, path: &str, directory: &str) {
+        let holder = self.holders.entry(path.to_owned()).or_insert_with(|| directory.to_owned());
+        if directory < holder.as_str() {
+            directory.clone_into(holder);
+        }
+    }
+
+    /// Whether `directory` may have the live path.
+    fn claim(&mut self, path: &str, directory: &str) -> bool {
+        self.holders.entry(path.to_owned()).or_insert_with(|| directory.to_owned()) == directory
+    }
 }
 
 /// The live path must not lie in the source path of the same branch: each commit would be a new source.
@@ -142,18 +215,18 @@ fn is_unchanged(tree: &GitTree<'_>, state: &State) -> bool {
     said && state.source.inputs.iter().all(|(path, identity)| tree.identity(path).ok().flatten().as_ref() == Some(identity))
 }
 
-fn directories(tree: &GitTree<'_>, settings: &Repository, memory: &mut Memory) -> Result<Vec<String>, Trouble> {
+fn directories(tree: &GitTree<'_>, settings: &Repository, found: &mut Known) -> Result<Vec<String>, Trouble> {
     if let Some(sources) = &settings.sources {
         return Ok(sources.iter().map(|path| path.trim_matches('/').to_owned()).collect());
     }
-    Ok(source::find_rollouts(tree, "", Some(&mut memory.found))?)
+    Ok(source::find_rollouts(tree, "", Some(found))?)
 }
 
 /// Renders a directory, or takes what was rendered of the same inputs before.
-pub(super) fn fresh(tree: &GitTree<'_>, directory: &str, options: &Options, memory: &mut Memory) -> Result<Rc<Fresh>, Trouble> {
+pub(super) fn fresh(tree: &GitTree<'_>, directory: &str, options: &Options, renders: &mut Renders) -> Result<Rc<Fresh>, Trouble> {
     use crate::source::Tree as _;
     let identity = tree.identity(directory)?.unwrap_or_default();
-    if let Some((known, fresh)) = memory.renders.get(directory) {
+    if let Some((known, fresh)) = renders.get(directory) {
         let same = |fresh: &Fresh| fresh.inputs.iter().all(|(path, id)| tree.identity(path).ok().flatten().as_ref() == Some(id));
         match fresh {
             Ok(fresh) if same(fresh) => return Ok(fresh.clone()),
@@ -164,7 +237,7 @@ pub(super) fn fresh(tree: &GitTree<'_>, directory: &str, options: &Options, memo
     let result = read(tree, directory, options).map(Rc::new);
     // What the mirror could not give is no property of the source: it is read again.
     if !result.as_ref().is_err_and(Trouble::is_local) {
-        memory.renders.insert(directory.to_owned(), (identity, result.clone()));
+        renders.insert(directory.to_owned(), (identity, result.clone()));
     }
     result
 }

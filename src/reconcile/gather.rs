@@ -1,5 +1,6 @@
 //! Everything that a decision about one app needs, brought together.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -8,9 +9,10 @@ use serde_json::Value;
 use super::discover::{self, App, Fresh, Origin};
 use super::layout::{self, AppId};
 use super::lineage::OfMove;
+use super::rest::Resting;
 use super::{Reconciler, Trouble, history, spec};
 use crate::api::{Metric, Observe, Repository, Rollout};
-use crate::engine::{self, Answer, Counts, History, Input, Look, Seen, Sight, Source, State};
+use crate::engine::{self, Answer, Counts, Decision, History, Input, Look, Reason, Seen, Sight, Source, State};
 use crate::git::Heads;
 use crate::manifest::{self, ObjectSet};
 use crate::metrics;
@@ -66,6 +68,28 @@ impl Gathered {
         self.fresh.as_ref().and_then(|fresh| fresh.command.as_deref())
     }
 
+    /// What is remembered of an app for which nothing is to be done and nothing can come but from the repository.
+    pub(super) fn resting(&self, origin: &Origin, decision: &Decision) -> Option<Resting> {
+        let quiet = match decision {
+            Decision::Rest => true,
+            Decision::Hold(hold, state) => hold.reason == Reason::Rejected && self.recorded.as_ref() == Some(&**state),
+            Decision::Commit(_) => false,
+        };
+        let recorded = self.recorded.as_ref().filter(|state| !state.phase.is_busy())?;
+        if !quiet || self.history != History::Ours || self.seen.is_some() || self.state.as_ref() != Some(recorded) {
+            return None;
+        }
+        let inputs = match origin {
+            Origin::Unchanged => recorded.source.inputs.keys(),
+            Origin::Fresh(fresh) => fresh.inputs.keys(),
+            Origin::Gone => return Some(Resting { id: self.id.clone(), inputs: Vec::new(), gone: true, report: None }),
+            Origin::Broken(_) => return None,
+        };
+        let directory = &recorded.source.path;
+        let inputs = inputs.filter(|path| *path != directory).cloned().collect();
+        Some(Resting { id: self.id.clone(), inputs, gone: false, report: None })
+    }
+
     pub(super) fn counts(&self) -> Option<Counts> {
         match &self.seen {
             Some(Seen::Sight(sight)) => sight.counts,
@@ -99,9 +123,18 @@ impl Reconciler<'_> {
         Ok((heads, settings))
     }
 
-    /// Fetches, reads the repository's settings, finds the apps.
+    /// Fetches, reads the repository's settings, finds the apps, those at rest too.
+    pub(super) fn look_at_all(&mut self) -> Result<(Heads, Repository, Vec<App>), Trouble> {
+        self.memory.rest.forget();
+        self.look()
+    }
+
+    /// Fetches, reads the repository's settings, finds the apps that do not rest.
     pub(super) fn look(&mut self) -> Result<(Heads, Repository, Vec<App>), Trouble> {
         let (heads, settings) = self.read_settings()?;
+        if heads.rewritten {
+            self.memory.rest.forget();
+        }
         let options = self.around.render_options();
         let apps = discover::apps(&*self.repo, &heads, &settings, &options, &mut self.memory)?;
         if heads.rewritten {
@@ -118,8 +151,11 @@ impl Reconciler<'_> {
             self.memory.lost = None;
         }
         // Somebody has accepted the branch as it is, in another process.
-        let stands = |id: &AppId, state: &State| apps.iter().any(|app| app.id == *id && app.state.as_ref() == Some(state));
-        self.memory.rewritten.retain(|id, state| stands(id, state));
+        if !self.memory.rewritten.is_empty() {
+            // None of these rests.
+            let stands: HashMap<&AppId, Option<&State>> = apps.iter().map(|app| (&app.id, app.state.as_ref())).collect();
+            self.memory.rewritten.retain(|id, state| stands.get(id) == Some(&Some(&*state)));
+        }
         self.memory.head = heads.live;
         Ok((heads, settings, apps))
     }
@@ -147,6 +183,9 @@ impl Reconciler<'_> {
 
     /// `lenient`: a person speaks, so a source that cannot be read is no reason to give up.
     pub(super) fn gather(&mut self, heads: &Heads, settings: &Repository, app: &App, lenient: bool) -> Result<Gathered, Trouble> {
+        if let (Origin::Broken(trouble), None) = (&app.origin, &app.state) {
+            return Err(trouble.clone());
+        }
         let now = self.around.now();
         let repo = &*self.repo;
         let history = history::of(repo, heads, &app.id, app.state.as_ref(), &mut self.memory)?;

@@ -1,9 +1,12 @@
 //! Who brought an app to where it stands, read from the live branch's commits.
 
-use super::layout::{self, AppId};
+use std::collections::HashMap;
+
+use super::compare::differ;
+use super::layout::{self, AppId, HOME};
 use super::{Memory, Trouble};
 use crate::engine::{History, State};
-use crate::git::{CommitInfo, Heads, Oid, Repo};
+use crate::git::{CommitInfo, EntryKind, Heads, Oid, Repo};
 
 /// Looks whether the newest changes of the app's folders are ours.
 ///
@@ -25,9 +28,12 @@ pub(super) fn of(
     let Some(state) = state else { return first_contact(repo, live, root, app) };
     let home = repo.entry(live, &app.home())?.map(|entry| entry.id);
     if memory.verified.get(app).copied() != home {
-        let newest = introduced(repo, live, |commit| Ok(repo.entry(commit, &app.home())?.map(|entry| entry.id)))?;
+        let walk = memory.walk.take().filter(|walk| walk.head == live);
+        let mut walk = walk.map_or_else(|| Walk::from(repo, live), Ok)?;
+        let newest = walk.brought(repo, &app.home())?;
+        memory.walk = Some(walk);
         // `None`: brought by a commit that the mirror does not hold, long ago.
-        if let Some(newest) = newest.filter(|newest| newest.parent.is_some_and(|id| Some(id.to_string()) != state.parent)) {
+        if let Some(newest) = newest.filter(|newest| Some(newest.parent.to_string()) != state.parent) {
             return reverted(repo, &newest, app);
         }
     }
@@ -43,10 +49,58 @@ pub(super) fn of(
     Ok(History::Ours)
 }
 
+/// One walk from the live head back through its commits, as far as somebody asks: with many apps, each walking for itself
+/// would go over the same commits again and again.
+pub(super) struct Walk {
+    head: Oid,
+    /// The commit that is looked at next.
+    next: Option<CommitInfo>,
+    /// By directory below the apps' homes: the newest commit that changed it.
+    found: HashMap<String, Brought>,
+}
+
+/// A commit that brought what stands somewhere.
+#[derive(Clone)]
+struct Brought {
+    id: Oid,
+    parent: Oid,
+    by: String,
+}
+
+impl Walk {
+    fn from(repo: &dyn Repo, head: Oid) -> Result<Self, Trouble> {
+        Ok(Self { head, next: Some(repo.commit(head)?), found: HashMap::new() })
+    }
+
+    /// The newest commit that changed a home; `None` where none did since the first commit, or since the border of the
+    /// mirror's history.
+    fn brought(&mut self, repo: &dyn Repo, home: &str) -> Result<Option<Brought>, Trouble> {
+        loop {
+            if let Some(brought) = self.found.get(home) {
+                return Ok(Some(brought.clone()));
+            }
+            let Some(commit) = self.next.take() else { return Ok(None) };
+            let Some(older) = commit.parent.and_then(|parent| repo.commit(parent).ok()) else { return Ok(None) };
+            let homes = |tree: Oid| -> Result<Option<Oid>, Trouble> {
+                let entry = repo.entry_in(tree, HOME)?.filter(|entry| entry.kind == EntryKind::Directory);
+                Ok(entry.map(|entry| entry.id))
+            };
+            let brought = Brought { id: commit.id, parent: older.id, by: commit.author.name };
+            let mut note = |path: &str, kind: EntryKind| {
+                if kind == EntryKind::Directory && !self.found.contains_key(path) {
+                    self.found.insert(path.to_owned(), brought.clone());
+                }
+            };
+            differ(repo, HOME, homes(older.tree)?, homes(commit.tree)?, &mut usize::MAX.clone(), &mut note)?;
+            self.next = Some(older);
+        }
+    }
+}
+
 /// The live path must be empty when Windlass meets an app: what stands there is somebody's.
 fn first_contact(repo: &dyn Repo, live: Oid, root: Oid, app: &AppId) -> Result<History, Trouble> {
     let Some(tree) = repo.entry_in(root, &app.path)? else { return Ok(History::Ours) };
-    let files = repo.list(tree.id)?.into_iter().filter(|entry| entry.kind == crate::git::EntryKind::File);
+    let files = repo.list(tree.id)?.into_iter().filter(|entry| entry.kind == EntryKind::File);
     let own = |name: &str| app.path.is_empty() && name == ".gitattributes";
     if files.into_iter().any(|entry| !own(&entry.name)) {
         let path = if app.path.is_empty() { "the live branch's root".to_owned() } else { app.path.clone() };
@@ -88,10 +142,9 @@ pub(super) fn reaches(repo: &dyn Repo, from: Oid, wanted: Oid) -> bool {
     next.is_some()
 }
 
-fn reverted(repo: &dyn Repo, newest: &CommitInfo, app: &AppId) -> Result<History, Trouble> {
-    let by = newest.author.name.clone();
-    let before = newest.parent.map(|parent| layout::read_state(repo, parent, app)).transpose()?.flatten();
-    Ok(match before {
+fn reverted(repo: &dyn Repo, newest: &Brought, app: &AppId) -> Result<History, Trouble> {
+    let by = newest.by.clone();
+    Ok(match layout::read_state(repo, newest.parent, app)? {
         Some(newer) => History::Reverted { commit: newest.id.to_string(), by, newer: Box::new(newer) },
         None => History::Foreign { commit: newest.id.to_string(), by },
     })

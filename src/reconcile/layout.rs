@@ -200,6 +200,26 @@ pub fn live_id(repo: &dyn Repo, root: Oid, path: &str) -> Result<String, Trouble
     Ok(manifest::digest(&serde_json::Value::Array(files)).chars().take(40).collect())
 }
 
+/// The app whose home is at a path of the live branch, if it is one.
+pub fn app_at(home: &str) -> Option<AppId> {
+    let inner = home.strip_prefix(HOME)?.strip_prefix('/')?;
+    let (path, name) = inner.rsplit_once('/').unwrap_or(("", inner));
+    Some(AppId { path: path.to_owned(), name: name.to_owned() })
+}
+
+/// Whether [`recorded_apps`] would name this app.
+pub fn is_recorded(repo: &dyn Repo, commit: Oid, app: &AppId) -> Result<bool, Trouble> {
+    let has_state = |home: &str| -> Result<bool, Trouble> {
+        Ok(repo.entry(commit, &join(home, "state"))?.is_some_and(|entry| entry.kind == EntryKind::File))
+    };
+    let in_slot = is_slot(&app.name) && has_state(&join(HOME, &app.path))?;
+    Ok(!in_slot && has_state(&app.home())?)
+}
+
+fn is_slot(name: &str) -> bool {
+    matches!(name, "stable" | "candidate")
+}
+
 /// All apps that have a state on the live branch.
 pub fn recorded_apps(repo: &dyn Repo, commit: Oid) -> Result<Vec<AppId>, Trouble> {
     let mut apps = Vec::new();
@@ -218,7 +238,7 @@ fn walk(repo: &dyn Repo, tree: Oid, path: &str, apps: &mut Vec<AppId>) -> Result
         apps.push(AppId { path: path.to_owned(), name: name.to_owned() });
     }
     for entry in entries.into_iter().filter(|entry| entry.kind == EntryKind::Directory) {
-        if is_app && matches!(entry.name.as_str(), "stable" | "candidate") {
+        if is_app && is_slot(&entry.name) {
             continue;
         }
         walk(repo, entry.id, &join(path, &entry.name), apps)?;

@@ -4,6 +4,7 @@
 //! the other, publish them in one compare-and-swap. Who loses the race fetches and decides again. No process leads.
 
 mod carry_out;
+mod compare;
 mod discover;
 pub mod doctor;
 mod gather;
@@ -12,6 +13,7 @@ pub mod layout;
 mod lineage;
 mod publish;
 mod real;
+mod rest;
 mod say;
 mod spec;
 mod surroundings;
@@ -19,7 +21,6 @@ mod tree;
 mod trouble;
 
 use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -43,7 +44,11 @@ pub struct Memory {
     /// What was learned since the recorded state, with the state that it belongs to.
     learned: HashMap<AppId, (State, State)>,
     /// Rendered sources by directory, with the identity of the directory.
-    renders: HashMap<String, (String, Result<Rc<Fresh>, Trouble>)>,
+    renders: discover::Renders,
+    /// Apps that need not be looked at while nothing changes.
+    rest: rest::Rest,
+    /// The walk through the live branch's commits that the apps of one pass share.
+    walk: Option<history::Walk>,
     /// Folders of apps whose newest commits are known to be ours.
     verified: HashMap<AppId, Oid>,
     /// Directories with Rollout files, by the identity of a tree.
@@ -78,6 +83,8 @@ pub struct Reconciler<'a> {
     pub overrides: Overrides,
     /// Write what was learned at the end of a pass, since nobody will be there to remember it.
     pub persist: bool,
+    /// Leave apps at rest out of the pass's report, once they were told: for who looks on and on.
+    pub brief: bool,
     /// Only these apps are moved; empty: all.
     pub only: Vec<String>,
     memory: Memory,
@@ -87,6 +94,7 @@ pub struct Reconciler<'a> {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pass {
+    /// Every app, or with [`Reconciler::brief`] those that were looked at.
     pub apps: Vec<AppReport>,
     /// Published, oldest first.
     pub commits: Vec<Made>,
@@ -153,7 +161,7 @@ impl From<Counts> for Pods {
 
 impl<'a> Reconciler<'a> {
     pub fn new(repo: Box<dyn Repo + 'a>, around: &'a dyn Surroundings, overrides: Overrides) -> Self {
-        Self { repo, around, overrides, persist: false, only: Vec::new(), memory: Memory::default() }
+        Self { repo, around, overrides, persist: false, brief: false, only: Vec::new(), memory: Memory::default() }
     }
 
     fn is_chosen(&self, id: &AppId) -> bool {

@@ -47,7 +47,8 @@ pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>,
     state.tree = layout::live_id(repo, root, &frame.app.path)?;
     state.parent = parent.map(|parent| parent.to_string());
     let home = layout::home_files(&state, frame.rollout, &step.stable, step.candidate.as_ref())?;
-    changes.push(Change::Directory { directory: frame.app.home(), files: home });
+    // What is written already is not written again.
+    let changes = [Change::Root { tree: root }, Change::Directory { directory: frame.app.home(), files: home }];
     let root = repo.tree_of(parent, &changes)?;
     let slot = |repo: &dyn Repo, name: &str| -> Result<Option<String>, Trouble> {
         Ok(repo.entry_in(root, &layout::join(&frame.app.home(), name))?.map(|entry| entry.id.to_string()))
@@ -57,7 +58,7 @@ pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>,
     let message = step.why.iter().fold(Message::new(&subject), |message, why| message.paragraph(why));
     let message = trailers(message, frame, step, &state, stable, candidate).map_err(defect)?;
     let author = Person { name: frame.author.name.clone(), email: frame.author.email.clone() };
-    let commit = NewCommit { changes, message: message.text(), author, time: frame.time };
+    let commit = NewCommit { changes: vec![Change::Root { tree: root }], message: message.text(), author, time: frame.time };
     Ok((repo.write(parent, &commit)?, subject))
 }
 

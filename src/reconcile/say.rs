@@ -48,7 +48,7 @@ impl Reconciler<'_> {
 
     fn try_say(&mut self, name: Option<&str>, command: &Command, by: &str) -> Result<Made, Trouble> {
         for attempt in 1..=TRIES {
-            let (heads, settings, apps) = self.look()?;
+            let (heads, settings, apps) = self.look_at_all()?;
             let app = pick(&apps, name)?.clone();
             let gathered = self.gather(&heads, &settings, &app, true)?;
             let command = match (command, heads.live) {
@@ -86,7 +86,7 @@ impl Reconciler<'_> {
     fn try_eject(&mut self, name: Option<&str>, by: &str) -> Result<Made, Trouble> {
         let refuse = |code, text: &str| Err(Trouble::Refused { code, text: text.to_owned() });
         for attempt in 1..=TRIES {
-            let (heads, settings, apps) = self.look()?;
+            let (heads, settings, apps) = self.look_at_all()?;
             let app = pick(&apps, name)?.clone();
             let (Some(live), Some(state)) = (heads.live, &app.state) else {
                 return refuse("unknown-app", "Windlass has not taken this app over: there is nothing to eject");
@@ -110,7 +110,7 @@ impl Reconciler<'_> {
 
     /// Accepts a live branch that was rewritten.
     pub fn accept_history(&mut self, name: Option<&str>, by: &str) -> Result<Made, Trouble> {
-        let (_, _, apps) = self.look()?;
+        let (_, _, apps) = self.look_at_all()?;
         let app = pick(&apps, name)?.clone();
         if let Some(state) = app.state {
             self.memory.rewritten.insert(app.id, state);
@@ -123,10 +123,11 @@ impl Reconciler<'_> {
     /// # Errors
     /// The app is not there, or its source cannot be read.
     pub fn forecast(&mut self, name: Option<&str>, source: Option<Oid>) -> Result<Forecast, Trouble> {
-        let (mut heads, settings, mut apps) = self.look()?;
+        let (mut heads, settings, mut apps) = self.look_at_all()?;
         if let Some(source) = source.filter(|source| *source != heads.source) {
             heads.source = source;
             let options = self.around.render_options();
+            self.memory.rest.forget();
             apps = discover::apps(&*self.repo, &heads, &settings, &options, &mut self.memory)?;
         }
         let app = pick(&apps, name)?.clone();
@@ -141,7 +142,7 @@ impl Reconciler<'_> {
             Origin::Unchanged => {
                 let directory = app.state.as_ref().map(|state| state.source.path.clone()).unwrap_or_default();
                 let tree = GitTree::new(repo, heads.source);
-                Some(discover::fresh(&tree, &directory, &self.around.render_options(), &mut self.memory)?)
+                Some(discover::fresh(&tree, &directory, &self.around.render_options(), &mut self.memory.renders)?)
             }
         };
         let (stable, candidate, rollout) = match (heads.live, &app.state) {

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::own::holds_rollout;
 use super::{Item, ItemKind, SourceError, Tree, paths};
 
-/// What earlier looks found: identity of a directory → the directories with Rollouts in and below it, relative to it (`""`:
-/// itself). Equal identities, equal content, so an entry is never wrong; callers may store it.
+/// What the last looks found: a directory's path → its identity then, and the directories with Rollouts in and below it,
+/// relative to it (`""`: itself). Equal identities, equal content, so an entry is never wrong; callers may store it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Known(pub BTreeMap<String, Vec<String>>);
+pub struct Known(pub BTreeMap<String, (String, Vec<String>)>);
 
 /// A cache that has grown beyond this is of a repository's past more than of its present, and starts anew.
 const MOST_KNOWN: usize = 200_000;
@@ -40,7 +40,7 @@ fn below(tree: &dyn Tree, directory: &str, depth: usize, known: &mut Option<&mut
     // Identities can cost as much as reading: they are asked for only with a cache.
     let identity = if known.is_some() { tree.identity(directory)? } else { None };
     if let (Some(known), Some(identity)) = (known.as_deref(), &identity)
-        && let Some(found) = known.0.get(identity)
+        && let Some((_, found)) = known.0.get(directory).filter(|(then, _)| then == identity)
     {
         return Ok(found.clone());
     }
@@ -58,7 +58,7 @@ fn below(tree: &dyn Tree, directory: &str, depth: usize, known: &mut Option<&mut
         }
     }
     if let (Some(known), Some(identity)) = (known.as_deref_mut(), identity) {
-        known.0.insert(identity, found.clone());
+        known.0.insert(directory.to_owned(), (identity, found.clone()));
     }
     Ok(found)
 }

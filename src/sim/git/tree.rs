@@ -123,6 +123,7 @@ pub(super) fn change(store: &mut Store, root: Option<Oid>, changes: &[Change]) -
     let mut node = root.map_or_else(|| Node::Open(BTreeMap::new()), |id| Node::Stored(EntryKind::Directory, id));
     for change in changes {
         match change {
+            Change::Root { tree } => node = Node::Stored(EntryKind::Directory, *tree),
             Change::Files { directory, files } => {
                 let path = parts(directory)?;
                 node.directory(store, &path)?.retain(|_, node| node.is_directory());
