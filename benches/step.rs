@@ -1,69 +1,132 @@
-//! How long one step of a rollout takes: look for news, write a commit of six files, push it. For repositories of growing
-//! size; over http (most of that time is Git's own server), to a folder (all of it is ours), and beside it the same over
-//! http with the `git` program and a clone that stays.
+//! One step of a rollout, in repositories of growing size: the whole of it (look for news, decide, render, write, publish),
+//! the store alone, and beside them the same change by the `git` program in three ways, and by the bare protocol, which is
+//! what the server itself costs. All over the same http server with Git's own `http-backend`; ours also to a folder, where
+//! all of the time is ours.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a bench stops at the first surprise, and prints its table"
+    clippy::print_stderr,
+    reason = "a bench prints, and ends where it fails"
 )]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
-#[allow(dead_code, reason = "the tests use more of the server than the bench")]
-#[path = "../tests/git/server.rs"]
-mod server;
+mod ground;
+mod peers;
 
-use server::{Server, make, run};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use ground::server::{Server, make, run};
+use ground::{Quick, folder, milliseconds, percentile, reconciler, release};
 use windlass::git::{Change, NewCommit, Options, Person, Push, Repo, Store};
 
 const SIZES: [usize; 3] = [1_000, 10_000, 50_000];
-const WARM_UP: usize = 5;
-const STEPS: usize = 40;
-const CLONE_STEPS: usize = 8;
+/// Steps of one release; each is two commits.
+const STEPS: u32 = 25;
+
+type Times = Vec<Duration>;
+
+/// What is compared, in the order of the table.
+const WAYS: [&str; 9] = [
+    "windlass, whole step, http",
+    "windlass, whole step, folder",
+    "windlass, git store alone, http",
+    "bare protocol: post of 7 objects",
+    "bare protocol: branch read, post of 7 objects",
+    "git, clone that stays: fetch, reset, commit, push",
+    "git, bare clone that stays: fetch, ls-tree, mktree, push",
+    "git, shallow clone for each step, commit, push",
+    "windlass, first look of a fresh process, http",
+];
 
 fn main() {
-    println!("   files   first fetch      http p50    http p95  ratio    folder p50  folder p95  ratio     clone p50  ratio");
-    let mut smallest = None;
+    let mut table: Vec<Vec<Times>> = Vec::new();
     for files in SIZES {
-        let folder = folder();
-        let path = make(folder.path(), "repo.git", files, 1);
-        let server = Server::start(folder.path());
-        let (first, mut http) = ours(&server.address("repo.git"), "live", &folder.path().join("mirrors"));
-        let (_, mut local) = ours(path.to_str().unwrap(), "local", &folder.path().join("mirrors"));
-        let mut clone = cloned(folder.path(), &server);
-        run(&path, &["fsck", "--connectivity-only"], b"");
-        let now = [&mut http, &mut local, &mut clone].map(|times| (percentile(times, 50), percentile(times, 95)));
-        let base = *smallest.get_or_insert(now);
-        let [http, local, clone] =
-            std::array::from_fn(|way| (now[way].0, now[way].1, now[way].0.as_secs_f64() / base[way].0.as_secs_f64()));
+        eprintln!("{files} files");
+        table.push(measured(files));
+    }
+    println!("{:<58} {}   50,000/1,000", "p50 / p95, ms", SIZES.map(|files| format!("{files:>16} files")).join(" "));
+    let p50 = |way: usize, size: usize| milliseconds(percentile(&mut table[size][way].clone(), 50));
+    for (way, name) in WAYS.iter().enumerate() {
+        let cells: Vec<String> = (0..SIZES.len())
+            .map(|size| {
+                let mut times = table[size][way].clone();
+                let high = milliseconds(percentile(&mut times, 95));
+                format!("{:>8.1} / {high:>7.1} n={:<2}", p50(way, size), times.len())
+            })
+            .collect();
+        println!("{name:<58} {}   {:.2}", cells.join(" "), p50(way, 2) / p50(way, 0));
+    }
+    println!();
+    for (size, files) in SIZES.iter().enumerate() {
+        let git = (5..8).map(|way| p50(way, size)).fold(f64::MAX, f64::min);
         println!(
-            "{files:>8}  {:>9.0} ms  {:>9.1} ms  {:>7.1} ms  {:>5.2}  {:>9.1} ms  {:>7.1} ms  {:>5.2}  {:>9.1} ms  {:>5.2}",
-            milliseconds(first),
-            milliseconds(http.0),
-            milliseconds(http.1),
-            http.2,
-            milliseconds(local.0),
-            milliseconds(local.1),
-            local.2,
-            milliseconds(clone.0),
-            clone.2,
+            "{files:>6} files: whole step / bare post {:.2}, whole step / (branch read + post) {:.2}, fastest git / whole step {:.1}",
+            p50(0, size) / p50(3, size),
+            p50(0, size) / p50(4, size),
+            git / p50(0, size),
         );
     }
 }
 
-/// The first fetch, and the steps after it. The first steps warm caches up and are not counted.
-fn ours(address: &str, branch: &str, mirrors: &std::path::Path) -> (Duration, Vec<Duration>) {
-    let mut options = Options::new(address, branch);
+fn measured(files: usize) -> Vec<Times> {
+    let folder = folder();
+    let path = make(folder.path(), "repo.git", files, 1);
+    release(&path, 1, STEPS);
+    let server = Server::start(folder.path());
+    let address = server.address("repo.git");
+    let (first, http) = steps(&address, "live", &path);
+    release(&path, 1, STEPS);
+    let (_, local) = steps(path.to_str().unwrap(), "local", &path);
+    let store = store(&address, &folder.path().join("mirrors-of-the-store"));
+    run(&path, &["branch", "peers", "main"], b"");
+    let [bare, bare_read] = peers::bare(&path, &address);
+    let stays = peers::clone_that_stays(folder.path(), &address);
+    let plumbing = peers::plumbing(folder.path(), &address);
+    let shallow = peers::shallow(folder.path(), &address, if files > 20_000 { 5 } else { 10 });
+    run(&path, &["fsck", "--connectivity-only"], b"");
+    vec![http, local, store, bare, bare_read, stays, plumbing, shallow, vec![first]]
+}
+
+/// The first pass (everything is new), and the passes of a release that made a commit each.
+fn steps(address: &str, branch: &str, path: &Path) -> (Duration, Times) {
+    let world = Quick::new();
+    let mut reconciler = reconciler(address, branch, &path.with_file_name("mirrors"), &world);
+    let start = Instant::now();
+    assert_eq!(reconciler.pass().unwrap().commits.len(), 1);
+    let first = start.elapsed();
+    release(path, 2, STEPS);
+    let mut times = Vec::new();
+    loop {
+        world.later();
+        let start = Instant::now();
+        let pass = reconciler.pass().unwrap();
+        let took = start.elapsed();
+        assert!(pass.apps.iter().all(|app| app.error.is_none()), "{:?}", pass.apps);
+        if !pass.commits.is_empty() {
+            times.push(took);
+        } else if pass.apps.iter().all(|app| app.phase == "Healthy") {
+            break;
+        }
+    }
+    assert!(times.len() > usize::try_from(STEPS).unwrap(), "only {} commits", times.len());
+    // The first moves render the source and read the mirror for the first time.
+    (first, times.split_off(2))
+}
+
+/// Steps of the Git store by itself: fetch, six files, push.
+fn store(address: &str, mirrors: &Path) -> Times {
+    const WARM_UP: usize = 5;
+    let mut options = Options::new(address, "store");
     options.cache = Some(mirrors.to_path_buf());
     let mut store = Store::open(options).unwrap();
-    let start = Instant::now();
     let source = store.fetch().unwrap().source;
-    let first = start.elapsed();
     let mut live = store.write(Some(source), &commit(0)).unwrap();
     assert_eq!(store.push(None, live).unwrap(), Push::Done);
-    let steps = (1..=WARM_UP + STEPS).map(|number| {
+    let steps = (1..=WARM_UP + 40).map(|number| {
         let start = Instant::now();
         assert_eq!(store.fetch().unwrap().live, Some(live));
         let next = store.write(Some(live), &commit(number)).unwrap();
@@ -71,56 +134,19 @@ fn ours(address: &str, branch: &str, mirrors: &std::path::Path) -> (Duration, Ve
         live = next;
         start.elapsed()
     });
-    (first, steps.skip(WARM_UP).collect())
+    steps.skip(WARM_UP).collect()
 }
 
 fn commit(number: usize) -> NewCommit {
-    let files: BTreeMap<String, Vec<u8>> = (0..5).map(|file| (format!("f{file}.yaml"), content(number, file))).collect();
+    let content = |file: usize| peers::content(number, file);
+    let files: BTreeMap<String, Vec<u8>> = (0..5).map(|file| (format!("f{file}.yaml"), content(file))).collect();
     NewCommit {
         changes: vec![
             Change::Files { directory: "apps/g0/s1".into(), files },
-            Change::File { path: ".windlass/s1.json".into(), content: content(number, 5) },
+            Change::File { path: ".windlass/s1/state".into(), content: content(5) },
         ],
         message: format!("s1: step {number}\n"),
         author: Person { name: "Windlass".into(), email: "windlass@example.com".into() },
         time: 1_800_000_000,
     }
-}
-
-fn content(step: usize, file: usize) -> Vec<u8> {
-    format!("step: {step}\nfile: {file}\n").into_bytes()
-}
-
-/// The same steps as a script with a clone would make them.
-fn cloned(folder: &std::path::Path, server: &Server) -> Vec<Duration> {
-    let clone = folder.join("clone");
-    run(folder, &["clone", "--quiet", "--depth=1", "--branch=live", &server.address("repo.git"), "clone"], b"");
-    let steps = (1..=CLONE_STEPS).map(|number| {
-        let start = Instant::now();
-        run(&clone, &["fetch", "--quiet", "origin", "live"], b"");
-        run(&clone, &["reset", "--quiet", "--hard", "FETCH_HEAD"], b"");
-        for file in 0..5 {
-            std::fs::write(clone.join(format!("apps/g0/s1/f{file}.yaml")), content(1_000 + number, file)).unwrap();
-        }
-        std::fs::write(clone.join(".windlass/s1.json"), content(1_000 + number, 5)).unwrap();
-        run(&clone, &["commit", "--quiet", "--all", "-m", "step"], b"");
-        run(&clone, &["push", "--quiet", "origin", "HEAD:live"], b"");
-        start.elapsed()
-    });
-    steps.collect()
-}
-
-/// A throw-away folder in memory where there is such: a disk's own housekeeping grows with what was written to it before, and
-/// would be measured instead.
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
-}
-
-fn percentile(times: &mut [Duration], percent: usize) -> Duration {
-    times.sort();
-    times[(times.len() * percent / 100).min(times.len() - 1)]
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
 }

@@ -198,7 +198,9 @@ fn is_key(key: &str) -> bool {
 /// not follow, the line that ends a message for `interpret-trailers`, and comments (one of which is the scissors line).
 fn is_special(line: &str, is_last: bool) -> bool {
     let prefixed = line.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
-    let trailer = line.split_once(':').is_some_and(|(key, _)| is_key(key.trim_end()));
+    // Git takes any run of letters, digits and - for a key, also one that begins with -.
+    let loose = |key: &str| !key.is_empty() && key.chars().all(|character| character.is_ascii_alphanumeric() || character == '-');
+    let trailer = line.split_once(':').is_some_and(|(key, _)| loose(key.trim_end()));
     prefixed || line.starts_with("---") || line.starts_with('#') || (is_last && trailer)
 }
 
