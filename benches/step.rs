@@ -75,15 +75,23 @@ fn main() {
 fn measured(files: usize) -> Vec<Times> {
     let folder = folder();
     let path = make(folder.path(), "repo.git", files, 1);
+    // The branch that is written to holds all the files, for everybody.
+    for branch in ["live", "local", "store", "peers"] {
+        run(&path, &["branch", branch, "main"], b"");
+    }
     release(&path, 1, STEPS);
     let server = Server::start(folder.path());
     let address = server.address("repo.git");
-    let (first, http) = steps(&address, "live", &path);
+    let (mut bare, mut bare_read) = (Vec::new(), Vec::new());
+    let mut peer = peers::Bare::new(&path, &address);
+    // In turn, so that whatever else the machine does falls on all of them.
+    let (first, http) = steps(&address, "live", &path, &mut || {
+        bare.push(peer.step(false));
+        bare_read.push(peer.step(true));
+    });
     release(&path, 1, STEPS);
-    let (_, local) = steps(path.to_str().unwrap(), "local", &path);
+    let (_, local) = steps(path.to_str().unwrap(), "local", &path, &mut || {});
     let store = store(&address, &folder.path().join("mirrors-of-the-store"));
-    run(&path, &["branch", "peers", "main"], b"");
-    let [bare, bare_read] = peers::bare(&path, &address);
     let stays = peers::clone_that_stays(folder.path(), &address);
     let plumbing = peers::plumbing(folder.path(), &address);
     let shallow = peers::shallow(folder.path(), &address, if files > 20_000 { 5 } else { 10 });
@@ -92,7 +100,7 @@ fn measured(files: usize) -> Vec<Times> {
 }
 
 /// The first pass (everything is new), and the passes of a release that made a commit each.
-fn steps(address: &str, branch: &str, path: &Path) -> (Duration, Times) {
+fn steps(address: &str, branch: &str, path: &Path, between: &mut dyn FnMut()) -> (Duration, Times) {
     let world = Quick::new();
     let mut reconciler = reconciler(address, branch, &path.with_file_name("mirrors"), &world);
     let start = Instant::now();
@@ -108,6 +116,7 @@ fn steps(address: &str, branch: &str, path: &Path) -> (Duration, Times) {
         assert!(pass.apps.iter().all(|app| app.error.is_none()), "{:?}", pass.apps);
         if !pass.commits.is_empty() {
             times.push(took);
+            between();
         } else if pass.apps.iter().all(|app| app.phase == "Healthy") {
             break;
         }
@@ -123,9 +132,7 @@ fn store(address: &str, mirrors: &Path) -> Times {
     let mut options = Options::new(address, "store");
     options.cache = Some(mirrors.to_path_buf());
     let mut store = Store::open(options).unwrap();
-    let source = store.fetch().unwrap().source;
-    let mut live = store.write(Some(source), &commit(0)).unwrap();
-    assert_eq!(store.push(None, live).unwrap(), Push::Done);
+    let mut live = store.fetch().unwrap().live.unwrap();
     let steps = (1..=WARM_UP + 40).map(|number| {
         let start = Instant::now();
         assert_eq!(store.fetch().unwrap().live, Some(live));

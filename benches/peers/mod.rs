@@ -22,45 +22,50 @@ fn files(step: usize) -> [(String, Vec<u8>); 2] {
 
 /// What the server itself costs: two blobs, four trees and a commit packed in memory, posted with the old id on a
 /// connection that stays; and the same with the branch read before, as everybody must who wants to see news.
-pub(crate) fn bare(path: &Path, address: &str) -> [Vec<Duration>; 2] {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut head = Oid::from_str(&run(path, &["rev-parse", BRANCH], b"")).unwrap();
-    let mut number = 1_000;
-    [false, true].map(|read| {
-        let mut times = Vec::new();
-        for _ in 0..STEPS + 5 {
-            number += 1;
-            let start = Instant::now();
-            if read {
-                let body = ["command=ls-refs\n", "\u{1}", "ref-prefix refs/heads/peers\n"].map(|line| match line {
-                    "\u{1}" => "0001".to_owned(),
-                    line => packet(line),
-                });
-                let answer = agent
-                    .post(format!("{address}/git-upload-pack"))
-                    .header("Content-Type", "application/x-git-upload-pack-request")
-                    .header("Git-Protocol", "version=2")
-                    .send(format!("{}0000", body.concat()).as_bytes())
-                    .unwrap();
-                let text = answer.into_body().read_to_string().unwrap();
-                assert!(text.contains(&head.to_string()), "{text}");
-            }
-            let (new, pack) = pack(path, head, number);
-            let mut body = packet(&format!("{head} {new} {BRANCH}\0 report-status")).into_bytes();
-            body.extend_from_slice(b"0000");
-            body.extend_from_slice(&pack);
-            let answer = agent
-                .post(format!("{address}/git-receive-pack"))
-                .header("Content-Type", "application/x-git-receive-pack-request")
-                .send(&body[..])
-                .unwrap();
-            let text = answer.into_body().read_to_string().unwrap();
-            assert!(text.contains(&format!("ok {BRANCH}")), "{text}");
-            head = new;
-            times.push(start.elapsed());
+pub(crate) struct Bare<'a> {
+    path: &'a Path,
+    address: &'a str,
+    agent: ureq::Agent,
+    head: Oid,
+    number: usize,
+}
+
+impl<'a> Bare<'a> {
+    pub(crate) fn new(path: &'a Path, address: &'a str) -> Self {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let head = Oid::from_str(&run(path, &["rev-parse", BRANCH], b"")).unwrap();
+        Self { path, address, agent, head, number: 1_000 }
+    }
+
+    fn post(&self, service: &str, body: &[u8]) -> String {
+        let answer = self
+            .agent
+            .post(format!("{}/git-{service}", self.address))
+            .header("Content-Type", format!("application/x-git-{service}-request"))
+            .header("Git-Protocol", "version=2")
+            .send(body)
+            .unwrap();
+        answer.into_body().read_to_string().unwrap()
+    }
+
+    pub(crate) fn step(&mut self, read: bool) -> Duration {
+        self.number += 1;
+        let start = Instant::now();
+        if read {
+            let prefix = packet(&format!("ref-prefix {BRANCH}\n"));
+            let body = format!("{}0001{prefix}0000", packet("command=ls-refs\n"));
+            let text = self.post("upload-pack", body.as_bytes());
+            assert!(text.contains(&self.head.to_string()), "{text}");
         }
-        times.split_off(5)
-    })
+        let (new, pack) = pack(self.path, self.head, self.number);
+        let mut body = packet(&format!("{} {new} {BRANCH}\0 report-status", self.head)).into_bytes();
+        body.extend_from_slice(b"0000");
+        body.extend_from_slice(&pack);
+        let text = self.post("receive-pack", &body);
+        assert!(text.contains(&format!("ok {BRANCH}")), "{text}");
+        self.head = new;
+        start.elapsed()
+    }
 }
 
 fn packet(text: &str) -> String {
@@ -69,10 +74,11 @@ fn packet(text: &str) -> String {
 
 /// The pack and the new commit's id.
 fn pack(path: &Path, head: Oid, number: usize) -> (Oid, Vec<u8>) {
-    let odb = git2::Odb::new().unwrap();
-    odb.add_disk_alternate(path.join("objects").to_str().unwrap()).unwrap();
-    let memory = odb.add_new_mempack_backend(1_000).unwrap();
-    let repo = Repository::from_odb(odb).unwrap();
+    let repo = Repository::open_bare(path).unwrap();
+    let odb = repo.odb().unwrap();
+    // What is new stays in memory.
+    let _memory = odb.add_new_mempack_backend(1_000).unwrap();
+    let mut new = Vec::new();
     let parent = repo.find_commit(head).unwrap();
     let mut trees = vec![parent.tree().unwrap()];
     for name in DIRECTORIES {
@@ -87,17 +93,25 @@ fn pack(path: &Path, head: Oid, number: usize) -> (Oid, Vec<u8>) {
                 for (name, bytes) in files(number) {
                     let blob = repo.odb().unwrap().write(ObjectType::Blob, &bytes).unwrap();
                     builder.insert(name, blob, FileMode::Blob.into()).unwrap();
+                    new.push(blob);
                 }
             }
             Some(id) => drop(builder.insert(DIRECTORIES[depth], id, FileMode::Tree.into()).unwrap()),
         }
-        inner = Some(builder.write().unwrap());
+        let id = builder.write().unwrap();
+        new.push(id);
+        inner = Some(id);
     }
     let person = Signature::new("Ada", "ada@example.com", &Time::new(1_800_000_000, 0)).unwrap();
     let root = repo.find_tree(inner.unwrap()).unwrap();
     let id = repo.commit(None, &person, &person, &format!("step {number}\n"), &root, &[&parent]).unwrap();
     let mut pack = git2::Buf::new();
-    memory.dump(&repo, &mut pack).unwrap();
+    new.push(id);
+    let mut packing = repo.packbuilder().unwrap();
+    for id in new {
+        packing.insert_object(id, None).unwrap();
+    }
+    packing.write_buf(&mut pack).unwrap();
     assert_eq!(pack[8..12], 7u32.to_be_bytes(), "seven objects");
     (id, pack.to_vec())
 }
