@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use windlass::api::Observe;
 use windlass::git::{Options, Store};
 use windlass::metrics::{MetricsError, Sample};
-use windlass::observe::{ObserveError, Observer as _, Sighting, Target, Timed};
+use windlass::observe::{Live, ObserveError, Observer as _, Sighting, Target, Timed};
 use windlass::reconcile::{Overrides, Reconciler, Surroundings};
 
 /// A world in which every wait is over at the next look. The clock goes by hand.
@@ -32,7 +32,7 @@ impl Surroundings for Quick {
     fn now(&self) -> Timestamp {
         Timestamp::from_second(self.0.get()).unwrap()
     }
-    fn observe(&self, _how: &Observe, target: &Target) -> Result<Sighting, ObserveError> {
+    fn observe(&self, _how: &Observe, target: &Target, _live: &Live<'_>) -> Result<Sighting, ObserveError> {
         Timed { settle: 0 }.observe(target)
     }
     fn query(&self, _source: &str, _query: &str, _now: Timestamp) -> Result<Vec<Sample>, MetricsError> {
