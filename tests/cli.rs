@@ -9,6 +9,7 @@ mod output;
 mod people;
 mod race;
 mod reference;
+mod routes;
 mod sources;
 mod trouble;
 mod words;
