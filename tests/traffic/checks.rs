@@ -142,6 +142,26 @@ fn providers_that_are_not_there_yet_say_so() {
 }
 
 #[test]
+fn a_mesh_rule_must_say_where_it_goes() {
+    let kuma =
+        WorkloadRef { api_version: "kuma.io/v1alpha1".to_owned(), kind: "MeshHTTPRoute".to_owned(), name: "echo".to_owned() };
+    let routing = TrafficRouting { custom: vec![kuma], ..routing() };
+    let route = "
+apiVersion: kuma.io/v1alpha1
+kind: MeshHTTPRoute
+metadata: {name: echo, namespace: shop}
+spec:
+  to:
+  - targetRef: {kind: MeshService, name: echo}
+    rules: [{default: {filters: []}}]
+";
+    assert_eq!(
+        found(&set(&[SERVICE, route]), &rollout(vec![routing], Vec::new())),
+        list(&[(None, "MeshHTTPRoute `echo`: a rule of it for Service `echo` has no `backendRefs`; write them")])
+    );
+}
+
+#[test]
 fn names_that_windlass_needs_are_found_to_be_taken() {
     let service = SERVICE.replace("name: echo,", "name: echo-canary,");
     let ingress = INGRESS.replace("  name: echo\n", "  name: echo-canary\n");

@@ -50,7 +50,17 @@ impl Provider for MeshRoute {
 
     fn find(&self, route: &Object, at: &At) -> Result<(), RenderError> {
         let target = Target::new(route, at.service).of_kind(SERVICE);
-        let served = list(route, "/spec/to").iter().any(|to| flat(to).iter().any(|rule| target.serves(rule)));
+        let mut served = false;
+        for to in list(route, "/spec/to") {
+            let rules = flat(to);
+            served |= rules.iter().any(|rule| target.serves(rule));
+            let whole = to.get("targetRef").is_some_and(|to| target.is_service(to, at.service.name()));
+            if whole && rules.iter().any(|rule| rule.get("backendRefs").is_none()) {
+                // Such a rule goes to what it is about, by whatever port.
+                let cause = format!("a rule of it for Service `{}` has no `backendRefs`; write them", at.service.name());
+                return Err(unusable(route, cause));
+            }
+        }
         if served { Ok(()) } else { Err(nowhere(route, at)) }
     }
 
@@ -75,7 +85,7 @@ impl Provider for MeshRoute {
 /// What a mesh rule keeps in `default`.
 const INNER: [&str; 2] = ["filters", "backendRefs"];
 
-/// The rules of one target as the Gateway API writes them. A rule without backendRefs goes to the target itself.
+/// The rules of one target as the Gateway API writes them.
 fn flat(to: &Value) -> Vec<Value> {
     let rules = to.get("rules").and_then(Value::as_array).into_iter().flatten();
     rules
@@ -92,11 +102,6 @@ fn flat(to: &Value) -> Vec<Value> {
                 }
             }
             fields.insert("default".to_owned(), Value::Object(inner));
-            if !fields.contains_key("backendRefs")
-                && let Some(target) = to.get("targetRef")
-            {
-                fields.insert("backendRefs".to_owned(), json!([target]));
-            }
             rule
         })
         .collect()
