@@ -123,3 +123,26 @@ fn a_path_below_is_not_any_path_that_begins_so() {
         "{match: [{uri: {exact: /new}}, {uri: {prefix: /new/}}], route: [{destination: {host: echo-canary}}]}",
     );
 }
+
+#[test]
+fn two_routings_that_are_in_each_others_way_are_found() {
+    let both = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: echo, namespace: shop}
+spec:
+  hosts: [echo.example.com]
+  http:
+  - route: [{destination: {host: echo}, weight: 50}, {destination: {host: other}, weight: 50}]
+";
+    let other = SERVICE.replace("name: echo,", "name: other,");
+    let objects = set(&[SERVICE, &other, both]);
+    let one = TrafficRouting { custom: by_subsets().custom[..1].to_vec(), ..routing() };
+    let two = TrafficRouting { service: "other".to_owned(), ..one.clone() };
+    let mut mirrored = step(None, &[]);
+    mirrored.mirror = Some(10);
+    let rollout = rollout(vec![one, two], vec![step(Some(20), &[]), mirrored]);
+    let said: Vec<_> = check(&objects, &rollout).into_iter().map(|(step, error)| (step, error.to_string())).collect();
+    let wanted = "VirtualService `echo`: a rule of it has a `mirror` of its own, beside which no other can stand";
+    assert_eq!(said, [(Some(1), wanted.to_owned())]);
+}

@@ -83,6 +83,9 @@ pub fn check(objects: &ObjectSet, rollout: &Rollout) -> Vec<(Option<usize>, Rend
             found.extend(check_steps(objects, routing, &rollout.steps));
         }
     }
+    if found.is_empty() && rollout.routings.len() > 1 {
+        found = check_together(objects, rollout);
+    }
     // Two routings of one Service find the same fault of that Service.
     let mut once: Vec<(Option<usize>, RenderError)> = Vec::new();
     for entry in found {
@@ -91,6 +94,26 @@ pub fn check(objects: &ObjectSet, rollout: &Rollout) -> Vec<(Option<usize>, Rend
         }
     }
     once
+}
+
+/// Routings that are sound one by one may still be in each other's way, where they change one object.
+fn check_together(objects: &ObjectSet, rollout: &Rollout) -> Vec<(Option<usize>, RenderError)> {
+    let step = |(index, step): (usize, &Step)| {
+        let mut objects = objects.clone();
+        let routes = routes_of(step);
+        let mut made = rollout.routings.iter().map(|routing| route(&mut objects, routing, &routes));
+        made.find_map(Result::err).map(|error| (Some(index), error))
+    };
+    rollout.steps.iter().enumerate().filter_map(step).collect()
+}
+
+fn routes_of(step: &Step) -> Routes {
+    Routes::Split {
+        weight: step.traffic,
+        matches: step.matches.clone(),
+        request_header_modifier: step.request_header_modifier.clone(),
+        mirror: step.mirror,
+    }
 }
 
 fn check_routing(objects: &ObjectSet, routing: &TrafficRouting) -> Vec<RenderError> {
@@ -111,12 +134,7 @@ fn check_routing(objects: &ObjectSet, routing: &TrafficRouting) -> Vec<RenderErr
 fn check_steps(objects: &ObjectSet, routing: &TrafficRouting, steps: &[Step]) -> Vec<(Option<usize>, RenderError)> {
     let mut found = Vec::new();
     for (index, step) in steps.iter().enumerate() {
-        let routes = Routes::Split {
-            weight: step.traffic,
-            matches: step.matches.clone(),
-            request_header_modifier: step.request_header_modifier.clone(),
-            mirror: step.mirror,
-        };
+        let routes = routes_of(step);
         let errors = match Split::of(&routes, routing) {
             Err(error) => vec![error],
             Ok(None) => Vec::new(),
