@@ -102,7 +102,7 @@ impl Words {
                 let again = list.iter().take(index).any(|earlier| same_name(header, &earlier.name, &named.name));
                 if header && named.name.eq_ignore_ascii_case(COOKIE) {
                     if !words.cookie {
-                        let hint = "match the header `cookie` with a `RegularExpression`, as `(^|; *)name=always(;|$)`";
+                        let hint = "match the header `cookie` with a `RegularExpression`, as `^(.*; *)?name=always(;.*)?$`";
                         refuse(&format!("a match by cookie as header `{COOKIE}`"), hint);
                     } else if named.kind != MatchKind::Exact {
                         refuse("a pattern for a cookie", "write the cookie's name as an `Exact` value");

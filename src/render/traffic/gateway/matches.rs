@@ -157,7 +157,7 @@ fn faults(flavour: &Flavour, one: &HttpMatch) -> Vec<RenderError> {
     if one.headers.iter().any(|header| header.name.eq_ignore_ascii_case(COOKIE)) {
         found.push(unsupported(
             &format!("a match by cookie as header `{COOKIE}`"),
-            "match the header `cookie` with a `RegularExpression`, as `(^|; *)name=always(;|$)`",
+            "match the header `cookie` with a `RegularExpression`, as `^(.*; *)?name=always(;.*)?$`",
         ));
     }
     for (what, list) in [("header", &one.headers), ("query parameter", &one.query_params)] {
