@@ -25,7 +25,7 @@ impl Folder {
 
     fn failed(&self, error: &git2::Error) -> GitError {
         if error.code() == ErrorCode::Locked {
-            return locked(&self.path.display().to_string(), error.message());
+            return locked(&self.path.display().to_string(), error.message().trim_end_matches([':', ' ']));
         }
         self.refused(error.message(), None)
     }
