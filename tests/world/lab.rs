@@ -1,6 +1,7 @@
 //! The simulated controllers against the real ones: the same step lists on both, pods counted at every rest.
 //!
-//! Needs the laboratory (`WINDLASS_LAB`, or `../shared/lab` beside the repository); without it the test says so and ends.
+//! Needs `WINDLASS_LAB_TESTS=1` and the laboratory (`WINDLASS_LAB`, or `../shared/lab` beside the repository); without them the test
+//! says so and ends.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -42,6 +43,9 @@ fn simulated(cluster: &Cluster, name: &str) -> Seen {
 }
 
 fn lab() -> Option<PathBuf> {
+    if std::env::var("WINDLASS_LAB_TESTS").as_deref() != Ok("1") {
+        return None;
+    }
     let named = std::env::var_os("WINDLASS_LAB").map(PathBuf::from);
     let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/lab"));
     Some(folder.join("lab")).filter(|program| program.is_file())
@@ -306,7 +310,7 @@ fn the_order_of_the_controllers_turns_changes_no_rest() {
 #[test]
 fn the_simulated_controllers_stand_where_the_real_ones_do() {
     let Some(program) = lab() else {
-        eprintln!("skipped: no laboratory (set WINDLASS_LAB to its folder)");
+        eprintln!("skipped: needs WINDLASS_LAB_TESTS=1 and a laboratory (WINDLASS_LAB, its folder)");
         return;
     };
     let lab = Lab::up(program);
