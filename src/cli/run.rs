@@ -54,7 +54,8 @@ pub(super) fn run(
 /// The exit code of where apps stand after a single pass.
 fn exit(apps: &[AppReport]) -> Exit {
     let unreachable = |app: &AppReport| {
-        app.trouble.as_ref().is_some_and(Trouble::is_unreachable)
+        // A full disk is a matter of this machine, wherever in a pass it was met.
+        app.trouble.as_ref().is_some_and(|trouble| trouble.is_unreachable() && !trouble.is_local())
             || app.hold.as_ref().is_some_and(|hold| hold.reason == Reason::Unreachable)
     };
     if apps.iter().any(|app| app.error.is_some() && !unreachable(app)) {

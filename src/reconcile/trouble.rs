@@ -47,7 +47,7 @@ impl Trouble {
     }
 
     /// Whether the copy of the repository on this machine could not be read or written. It is made anew by the next fetch.
-    pub(super) fn is_local(&self) -> bool {
+    pub fn is_local(&self) -> bool {
         matches!(self, Self::Git(GitError::Mirror { .. }) | Self::Source(SourceError::Repository(_)))
     }
 
