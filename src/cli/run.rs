@@ -11,7 +11,7 @@ use super::status::{self, hold_line};
 use super::terminal::{CYAN, DIM, GREEN, RED, Terminal, YELLOW, styled};
 use crate::engine::Reason;
 use crate::failpoint::point;
-use crate::reconcile::{AppReport, Pass, Reconciler, Surroundings, Trouble};
+use crate::reconcile::{AppReport, Pass, Reconciler, Surroundings};
 
 /// Seconds between looks while a release is on its way.
 const BUSY: u64 = 1;
