@@ -21,4 +21,5 @@ mod observe;
 mod scenarios;
 mod source;
 mod traffic;
+mod workloads;
 mod world;

@@ -1,4 +1,5 @@
 //! Observers, against a small API server on loopback.
 
 mod kubernetes;
+mod revisions;
 mod timed;

@@ -222,7 +222,9 @@ fn not_applied(input: &Input<'_>, state: &State) -> Option<Hold> {
 
 fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts) -> Result<Decision, RenderError> {
     let rollout = input.rollout;
-    let ground = Ground::of(rollout, source.objects)?;
+    let counted = moves::counted(input, None);
+    moves::size_is_known(rollout, source.objects, counted)?;
+    let ground = Ground::of(rollout, source.objects, counted)?;
     let mut next = moves::enter_step(state.clone(), 1);
     next.phase = Phase::Releasing;
     next.release += 1;
@@ -294,9 +296,9 @@ fn news_in_release(input: &Input<'_>, state: &State, source: &Source<'_>) -> Res
 fn sync_in_release(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts) -> Result<Decision, RenderError> {
     let rollout = input.rollout;
     let (Some(stable), Some(before)) = (input.stable, input.candidate) else { return Err(moves::missing_slot("candidate")) };
-    let ground = Ground::of(rollout, source.objects)?;
+    let ground = Ground::of(rollout, source.objects, moves::counted(input, Some(state)))?;
     let stable = moves::synced_stable(rollout, stable, before, source.objects)?;
-    let shape = legs::resized(&state.shape, ground.size, ground.surges);
+    let shape = legs::resized(rollout, state.step, &state.shape, ground);
     let mut next = moves::advance(state.clone(), input, Leg::Sync, shape);
     next.stable = moves::facts(rollout, &stable, &state.stable.source)?;
     next.candidate = Some(facts);
@@ -353,6 +355,14 @@ fn releasing(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision
             then: Some("set it to false in the source".to_owned()),
         };
         return Ok(Decision::Hold(hold, Box::new(state)));
+    }
+    if let Pods::Held { size, .. } = state.shape.pods
+        && ground.counted
+        && size != ground.size
+    {
+        let shape = legs::resized(rollout, state.step, &state.shape, ground);
+        let why = vec![format!("The cluster wants {} pods of it now; at the last move it wanted {size}.", ground.size)];
+        return step(input, state, Leg::Grow, shape, why, Vec::new());
     }
     if let Some(decision) = waiting(input, &state, ground)? {
         return Ok(decision);

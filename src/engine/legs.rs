@@ -6,34 +6,71 @@
 //! convergence between them share a commit.
 
 use super::state::Leg;
-use crate::api::{Rollout, Style};
-use crate::manifest::{Object, ObjectSet};
+use crate::api::{Amount, Rollout, Style};
+use crate::manifest::ObjectSet;
+use crate::render::workload::Kind;
 use crate::render::workload::deployment::{self, Part};
 use crate::render::{Pods, PodsPhase, RenderError, Routes, Selector, Shape, find_workload};
 
 /// What the workload of the candidate allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ground {
+    pub kind: Kind,
     /// Pods that the workload shall have.
     pub size: u32,
+    /// Whether that is known to the cluster alone.
+    pub counted: bool,
     /// Whether new pods may come before old ones go.
     pub surges: bool,
-    /// Where they may not: how many pods may be missing at once.
+    /// Where they may not: how many pods one move may take away.
     pub at_once: u32,
+    /// Whether updated pods are always those with the highest ordinals.
+    pub ordinal: bool,
+    /// Whether the workload's own strategy would keep some pods at an older version.
+    pub holds_back: bool,
+    /// Whether its controller leaves a pod in place that never gets Ready.
+    pub leaves_broken: bool,
 }
 
 impl Ground {
-    pub fn of(rollout: &Rollout, objects: &ObjectSet) -> Result<Self, RenderError> {
-        let workload: &Object = find_workload(objects, &rollout.workload)?;
-        let size = deployment::size(workload);
-        Ok(Self { size, surges: deployment::surges(workload), at_once: deployment::at_once(workload, size) })
+    /// `counted`: the size that the cluster tells, or told last; it counts where the objects name none.
+    ///
+    /// # Errors
+    /// There is no such workload, or its kind cannot be released.
+    pub fn of(rollout: &Rollout, objects: &ObjectSet, counted: Option<u32>) -> Result<Self, RenderError> {
+        let kind = Kind::of(&rollout.workload)?;
+        let workload = find_workload(objects, &rollout.workload)?;
+        let own = kind.size(workload);
+        let size = own.or(counted).unwrap_or(0);
+        Ok(Self {
+            kind,
+            size,
+            counted: own.is_none(),
+            surges: kind.surges(workload),
+            at_once: kind.at_once(workload, size),
+            ordinal: kind.is_ordinal(workload),
+            holds_back: kind.holds_back(workload),
+            leaves_broken: kind.leaves_broken_pods(workload),
+        })
+    }
+
+    /// Updated pods that `step` (1-based) asks for; the workload's size past the last step.
+    pub fn target(self, rollout: &Rollout, step: u32) -> u32 {
+        wanted(rollout, step).map_or(self.size, |amount| self.kind.target(amount, self.size))
+    }
+
+    /// The percentage of `step`, where `pods` is what it means and the workload can be told one.
+    fn percent(self, rollout: &Rollout, step: u32, pods: u32) -> Option<u32> {
+        match wanted(rollout, step) {
+            Some(Amount::Percent(percent)) if self.kind.takes_percent() && pods == self.target(rollout, step) => Some(percent),
+            _ => None,
+        }
     }
 }
 
-/// Updated pods that `step` (1-based) asks for; the workload's size past the last step.
-pub fn target(rollout: &Rollout, step: u32, size: u32) -> u32 {
+fn wanted(rollout: &Rollout, step: u32) -> Option<Amount> {
     let index = usize::try_from(step).unwrap_or(usize::MAX).saturating_sub(1);
-    rollout.steps.get(index).map_or(size, |step| deployment::target(step.replicas, size))
+    rollout.steps.get(index).map(|step| step.replicas)
 }
 
 /// The updated pods of a shape.
@@ -57,7 +94,7 @@ pub(super) fn within_step(
     let index = usize::try_from(step).unwrap_or(usize::MAX).saturating_sub(1);
     let wanted = rollout.steps.get(index)?;
     let before = updated(shape.pods, ground.size);
-    let pods = target(rollout, step, ground.size).max(before);
+    let pods = ground.target(rollout, step).max(before);
     // A batch that takes all pods leaves routing as it is: there is nothing to tell apart (Kruise, 2.4 a).
     let all = rollout.style == Style::Partition && pods >= ground.size;
     let routed = !rollout.routings.is_empty() && wanted.routes();
@@ -81,15 +118,15 @@ pub(super) fn within_step(
             true => (PodsPhase::Grow, pods),
             false => (PodsPhase::Shift, pods.min(before.saturating_add(ground.at_once))),
         };
-        next.pods = Pods::Held { size: ground.size, from: before, to, phase };
+        next.pods = Pods::Held { size: ground.size, from: before, to, phase, percent: ground.percent(rollout, step, to) };
         next.union = true;
         if routed && !all {
             next.stable_selector = narrow.cloned();
         }
         return Some((Leg::Grow, next));
     }
-    if let Pods::Held { size, from, to, phase: PodsPhase::Grow } = shape.pods {
-        next.pods = Pods::Held { size, from, to, phase: PodsPhase::Shift };
+    if let Pods::Held { size, from, to, phase: PodsPhase::Grow, percent } = shape.pods {
+        next.pods = Pods::Held { size, from, to, phase: PodsPhase::Shift, percent };
     }
     if routed && !all {
         next.stable_selector = narrow.cloned();
@@ -123,12 +160,13 @@ pub(super) fn finalise(shape: &Shape) -> (Leg, Shape) {
 /// The next move of a rollback: traffic to stable, then the stable pods, then what is left.
 ///
 /// Held pods serve, yet count as unavailable: their replacements come first where the user lets pods surge.
-pub(super) fn roll_back(shape: &Shape, surges: bool) -> (Leg, Shape) {
+pub(super) fn roll_back(shape: &Shape, ground: Ground) -> (Leg, Shape) {
     if shape.routes != Routes::Stable {
         return (Leg::RollbackRoutes, Shape { routes: Routes::Stable, ..shape.clone() });
     }
     let pods = match shape.pods {
-        Pods::Held { to, .. } if surges => Some(Pods::Returning { surge: to }),
+        Pods::Held { to, .. } if ground.surges => Some(Pods::Returning { surge: to }),
+        Pods::Held { .. } | Pods::Candidate if ground.holds_back => Some(Pods::Returning { surge: 0 }),
         Pods::Held { .. } | Pods::Candidate => Some(Pods::Stable),
         Pods::Stable | Pods::Returning { .. } => None,
     };
@@ -138,17 +176,35 @@ pub(super) fn roll_back(shape: &Shape, surges: bool) -> (Leg, Shape) {
     (Leg::RollbackEnd, Shape::stable(shape.stable_labelled))
 }
 
-/// The shape after the workload went to another size in the middle of a release. Its controller scales both versions in
-/// proportion. On the way down the shape holds them at just what that leaves: were more updated pods asked for, old pods would
-/// go before those are there. Where they are fewer than the step wants, growing to that comes next.
-pub(super) fn resized(shape: &Shape, new_size: u32, surges: bool) -> Shape {
+/// The shape after the workload went to another size in the middle of a release, at `step`.
+///
+/// Where the controller has a partition, the partition says what becomes of a changed size. A Deployment's scales both
+/// versions in proportion. On the way down the shape holds them at just what that leaves: were more updated pods asked for,
+/// old pods would go before those are there. Where they are fewer than the step wants, growing to that comes next.
+pub(super) fn resized(rollout: &Rollout, step: u32, shape: &Shape, ground: Ground) -> Shape {
     let mut next = shape.clone();
-    let Pods::Held { size, from, to, phase } = shape.pods else { return next };
+    let Pods::Held { size, from, to, phase, .. } = shape.pods else { return next };
+    let new_size = ground.size;
     if size == new_size {
         return next;
     }
+    if ground.kind != Kind::Deployment {
+        let updated = repartitioned(size, to, ground, ground.target(rollout, step));
+        next.pods = Pods::Held {
+            size: new_size,
+            from: updated,
+            to: updated,
+            phase: PodsPhase::Shift,
+            percent: ground.percent(rollout, step, updated),
+        };
+        if updated == 0 {
+            // Nobody is left to answer what is routed to the new version; it is routed again when there is.
+            next.routes = Routes::Stable;
+        }
+        return next;
+    }
     let updated = if phase == PodsPhase::Shift && new_size < size {
-        let surge = if surges { to.saturating_sub(from) } else { 0 };
+        let surge = if ground.surges { to.saturating_sub(from) } else { 0 };
         let new = Part { pods: to, most: size.saturating_add(surge) };
         deployment::shared(new, Part { pods: size.saturating_sub(to), most: size }, new_size)
     } else {
@@ -156,16 +212,29 @@ pub(super) fn resized(shape: &Shape, new_size: u32, surges: bool) -> Shape {
     };
     next.pods = if updated == 0 && to > 0 && new_size > 0 {
         // So few are left that the last updated pod went, too: it comes back before an old one goes.
-        Pods::Held { size: new_size, from: 0, to: 1, phase: PodsPhase::Grow }
+        Pods::Held { size: new_size, from: 0, to: 1, phase: PodsPhase::Grow, percent: None }
     } else {
         let from = match phase {
             PodsPhase::Grow => deployment::scaled(from, size, new_size).min(updated),
             // Both versions were scaled by this very change: neither remembers the surge that the updated pods came with.
             PodsPhase::Shift => updated,
         };
-        Pods::Held { size: new_size, from, to: updated, phase }
+        Pods::Held { size: new_size, from, to: updated, phase, percent: None }
     };
     next
+}
+
+/// Updated pods after a change of size where there is a partition. By ordinals, the partition stays where it is (Kruise never
+/// raises one): pods that come are updated ones, and they are the first to go. Where it is a number of pods, the change brings
+/// the step's part at once, and takes no updated pod that the step wants.
+/// A DaemonSet's pods on new nodes are updated ones.
+fn repartitioned(size: u32, to: u32, ground: Ground, wanted: u32) -> u32 {
+    let grows = ground.size > size;
+    match (ground.ordinal || (grows && ground.kind == Kind::AdvancedDaemonSet), grows) {
+        (true, _) => ground.size.saturating_sub(size.saturating_sub(to)),
+        (false, true) => wanted.max(to),
+        (false, false) => wanted.max(deployment::scaled(to, size, ground.size)).min(to),
+    }
 }
 
 /// The step that a changed plan goes on from: the present one where its pods are no fewer than today's, else the first
@@ -173,8 +242,8 @@ pub(super) fn resized(shape: &Shape, new_size: u32, surges: bool) -> Shape {
 pub(super) fn replanned(rollout: &Rollout, step: u32, ground: Ground, shape: &Shape) -> u32 {
     let pods = updated(shape.pods, ground.size);
     let last = u32::try_from(rollout.steps.len()).unwrap_or(u32::MAX);
-    if step <= last && target(rollout, step, ground.size) >= pods {
+    if step <= last && ground.target(rollout, step) >= pods {
         return step;
     }
-    (1..=last).find(|step| target(rollout, *step, ground.size) >= pods).unwrap_or(last)
+    (1..=last).find(|step| ground.target(rollout, *step) >= pods).unwrap_or(last)
 }

@@ -47,7 +47,7 @@ pub(super) fn missing(state: &State, input: &Input<'_>, ground: Ground) -> Optio
 
 /// Kruise's readiness of a batch (reference 2.3), and that the pods which were to go are gone.
 fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts) -> Option<String> {
-    let Counts { replicas, updated, updated_ready, .. } = counts;
+    let Counts { replicas, updated, updated_ready, ready, .. } = counts;
     let (desired, threshold, all) = match (state.shape.pods, state.leg) {
         // Traffic goes back first, however the pods are.
         (_, Leg::RollbackRoutes) => return None,
@@ -62,7 +62,17 @@ fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts
         (Pods::Stable | Pods::Returning { .. }, _) => return None,
     };
     if updated < desired {
-        return Some(format!("{updated} of {desired} new pods are there"));
+        let broken = ground.leaves_broken && state.leg == Leg::RollbackPods && ready < replicas;
+        let stuck = if broken {
+            format!(
+                "; its controller waits for pods that are not Ready and does not replace them: delete each with `kubectl delete pod` \
+                 ({}, podManagementPolicy OrderedReady)",
+                rollout.workload.kind
+            )
+        } else {
+            String::new()
+        };
+        return Some(format!("{updated} of {desired} new pods are there{stuck}"));
     }
     let excused = match threshold {
         Amount::Pods(pods) => pods,

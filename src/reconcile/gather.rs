@@ -272,6 +272,7 @@ fn is_leaving(state: &State) -> bool {
 
 fn sight(sighting: Sighting) -> Sight {
     let counts = sighting.workload.as_ref().map(|workload| Counts {
+        size: workload.size,
         replicas: workload.replicas,
         updated: workload.updated,
         updated_ready: workload.updated_ready,

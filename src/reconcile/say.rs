@@ -5,8 +5,10 @@ use super::discover::{self, Origin};
 use super::layout::{self, AppId};
 use super::tree::GitTree;
 use super::{App, Made, Reconciler, Trouble, publish};
+use crate::api::Repository;
 use crate::engine::{self, Command, Planned, Refusal};
-use crate::git::{Oid, Push};
+use crate::git::{Heads, Oid, Push};
+use crate::render::workload::Kind;
 
 /// Whether a person means `id` by `name`: its live path, its Rollout's name, or `path:name`.
 pub(super) fn is_called(id: &AppId, name: &str) -> bool {
@@ -122,6 +124,7 @@ impl Reconciler<'_> {
         if let Origin::Broken(trouble) = &app.origin {
             return Err(trouble.clone());
         }
+        let counted = self.counted(&heads, &settings, &app)?;
         let now = self.around.now();
         let repo = &*self.repo;
         let fresh = match &app.origin {
@@ -154,13 +157,35 @@ impl Reconciler<'_> {
         });
         let observe = rollout.observe.clone().unwrap_or_else(|| settings.observe.clone());
         let observed = observe == crate::api::Observe::Kubernetes;
-        let (planned, hold) =
-            engine::forecast(&rollout, app.state.as_ref(), (stable.as_ref(), candidate.as_ref()), input.as_ref(), observed, now)?;
+        let (planned, hold) = engine::forecast(
+            &rollout,
+            app.state.as_ref(),
+            (stable.as_ref(), candidate.as_ref()),
+            input.as_ref(),
+            (observed, counted),
+            now,
+        )?;
         let live = match heads.live {
             Some(live) => layout::read_live(repo, live, &app.id.path)?,
             None => None,
         };
         Ok(Forecast { app: app.id, rollout, planned, hold, observed, live: live.unwrap_or_default(), source: commit })
+    }
+}
+
+impl Reconciler<'_> {
+    /// How many pods the workload has, where the cluster alone knows and a release is on its way or about to begin.
+    fn counted(&mut self, heads: &Heads, settings: &Repository, app: &App) -> Result<Option<u32>, Trouble> {
+        let rollout = match (&app.origin, heads.live, &app.state) {
+            (Origin::Fresh(fresh), _, _) => Some(fresh.rollout.clone()),
+            (_, Some(live), Some(_)) => layout::read_rollout(&*self.repo, live, &app.id)?,
+            _ => None,
+        };
+        let alone = rollout.is_some_and(|rollout| Kind::of(&rollout.workload) == Ok(Kind::AdvancedDaemonSet));
+        if !alone || app.state.is_none() {
+            return Ok(None);
+        }
+        Ok(self.gather(heads, settings, app, true)?.counts().map(|counts| counts.size))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::workload::deployment;
+use super::workload::{Kind, Reach};
 use super::{Pods, RenderError, Selector, Shape, traffic};
 use crate::api::{Rollout, WorkloadRef};
 use crate::manifest::{Object, ObjectSet, digest};
@@ -32,13 +32,6 @@ pub struct Live {
 /// The workload that `reference` names.
 pub fn workload<'a>(objects: &'a ObjectSet, reference: &WorkloadRef) -> Result<&'a Object, RenderError> {
     let group = reference.api_version.split_once('/').map_or("", |(group, _)| group);
-    if (group, reference.kind.as_str()) != ("apps", "Deployment") {
-        return Err(RenderError::Unsupported {
-            provider: "this version of Windlass".to_owned(),
-            what: format!("a release of kind `{}`", reference.kind),
-            hint: "only `apps/v1` Deployment is supported so far".to_owned(),
-        });
-    }
     objects
         .find(group, &reference.kind, &reference.name)
         .ok_or_else(|| RenderError::Missing { what: reference.kind.clone(), name: reference.name.clone() })
@@ -60,7 +53,7 @@ pub fn set_digest(objects: &ObjectSet) -> String {
 /// Everything about these objects that a release of `rollout` cannot work with.
 pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> {
     let object = workload(objects, &rollout.workload)?;
-    deployment::check(object)?;
+    Kind::of(&rollout.workload)?.check(object)?;
     for other in objects.values() {
         let target = match other.kind() {
             "HorizontalPodAutoscaler" | "ScaledObject" => "/spec/scaleTargetRef",
@@ -84,6 +77,7 @@ pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> 
 
 /// Renders the live tree of a shape.
 pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, RenderError> {
+    let kind = Kind::of(&rollout.workload)?;
     let mut objects = base(slots, shape);
     let mut object = workload(&objects, &rollout.workload)?.clone();
     match shape.pods {
@@ -92,13 +86,16 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
                 label(&mut object, &revision(slots.stable, &rollout.workload)?);
             }
             if let Pods::Returning { surge } = shape.pods {
-                deployment::come_back(&mut object, surge);
+                kind.come_back(&mut object, surge);
             }
         }
-        Pods::Candidate => label(&mut object, &revision(&objects, &rollout.workload)?),
-        Pods::Held { from, to, phase, .. } => {
+        Pods::Candidate => {
             label(&mut object, &revision(&objects, &rollout.workload)?);
-            deployment::hold(&mut object, from, to, phase);
+            kind.finish(&mut object);
+        }
+        Pods::Held { size, from, to, phase, percent } => {
+            label(&mut object, &revision(&objects, &rollout.workload)?);
+            kind.hold(&mut object, Reach { size, from, to, phase, percent });
         }
     }
     objects.insert(object);

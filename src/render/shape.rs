@@ -34,8 +34,17 @@ pub enum Pods {
     /// The stable slot's workload as it is.
     Stable,
     /// The candidate's template, held on the way from `from` to `to` updated pods of `size`.
-    Held { size: u32, from: u32, to: u32, phase: PodsPhase },
-    /// The stable slot's workload, with room for as many pods as are to come back: none of the others goes before.
+    Held {
+        size: u32,
+        from: u32,
+        to: u32,
+        phase: PodsPhase,
+        /// The percentage that the step was given in, where the workload can be told one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        percent: Option<u32>,
+    },
+    /// The stable slot's workload on its way back. Where pods can surge, with room for as many as are to come: none of the
+    /// others goes before. Where the user's own partition would keep some of the others, without it.
     Returning { surge: u32 },
     /// The candidate's workload as it is.
     Candidate,

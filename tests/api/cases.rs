@@ -264,7 +264,7 @@ fn our_rules() {
             "customNetworkRefs",
         ),
         // what comes later
-        (canary(step).replace("kind: Deployment", "kind: StatefulSet"), "not-supported-yet", "a StatefulSet of apps/v1"),
+        (canary(step).replace("kind: Deployment", "kind: DaemonSet"), "not-supported-yet", "a DaemonSet of apps/v1"),
         (canary(&format!("{step}\nenableExtraWorkloadForCanary: true")), "not-supported-yet", "the canary style"),
         (alpha("", "steps: [{weight: 5}]"), "not-supported-yet", "the canary style"),
         (blue_green(&canary(step)), "not-supported-yet", "the blueGreen style"),

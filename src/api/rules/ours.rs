@@ -82,10 +82,19 @@ pub(super) fn capabilities(
     at: &Path,
     found: &mut Vec<Finding>,
 ) {
-    let known = super::WORKLOADS.contains(&(group(&workload.api_version), workload.kind.as_str()));
-    if known && (group(&workload.api_version), workload.kind.as_str()) != ("apps", "Deployment") {
-        let what = format!("a {} of {}", workload.kind, workload.api_version);
-        found.push(not_yet(&at_workload.key("kind"), &what).hint("a Deployment of apps/v1 is"));
+    match (group(&workload.api_version), workload.kind.as_str()) {
+        ("apps", "DaemonSet") => {
+            let what = "a DaemonSet of apps/v1, which has no partition,";
+            found.push(not_yet(&at_workload.key("kind"), what).hint(
+                "make it a DaemonSet of apps.kruise.io (Advanced DaemonSet), or one DaemonSet for each group of nodes, or leave \
+                 its batches to its own `maxUnavailable`",
+            ));
+        }
+        ("apps", "ReplicaSet") => {
+            let what = "a ReplicaSet, which does not replace its pods when its template changes,";
+            found.push(not_yet(&at_workload.key("kind"), what).hint("make it a Deployment"));
+        }
+        _ => {}
     }
     match style {
         Style::Partition => {}

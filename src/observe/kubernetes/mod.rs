@@ -1,8 +1,15 @@
-//! Reads the live workload by the Kubernetes API. Needs `get` on the workload and `list` on its ReplicaSets, nothing else.
+//! Reads the live workload by the Kubernetes API. Needs `get` on the workload and `list` on its ReplicaSets, of kinds other than
+//! Deployment on pods; nothing else.
 
 mod access;
+mod advanced_daemon_set;
+mod advanced_stateful_set;
+mod clone_set;
 mod deployment;
 mod failure;
+mod others;
+mod revisions;
+mod stateful_set;
 
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -38,7 +45,7 @@ impl Default for KubernetesOptions {
     }
 }
 
-/// Reads Deployments and their ReplicaSets.
+/// Reads Deployments and their ReplicaSets, and the workloads that have revisions with their pods.
 pub struct KubernetesObserver {
     client: Client,
     namespace: Option<String>,
@@ -125,10 +132,12 @@ impl KubernetesObserver {
 
 impl Observer for KubernetesObserver {
     fn observe(&self, target: &Target) -> Result<Sighting, ObserveError> {
-        if (target.api_version.as_str(), target.kind.as_str()) != ("apps/v1", "Deployment") {
+        let other = others::known(target);
+        if other.is_none() && (target.api_version.as_str(), target.kind.as_str()) != ("apps/v1", "Deployment") {
             return Err(ObserveError::Refused {
                 cause: format!(
-                    "the kubernetes observer cannot read {} of {}, only Deployment of apps/v1",
+                    "the kubernetes observer cannot read {} of {}, only Deployment and StatefulSet of apps/v1, and CloneSet, StatefulSet \
+                     and DaemonSet of apps.kruise.io",
                     target.kind, target.api_version
                 ),
                 hint: Some("observe this app with `timed`".to_owned()),
@@ -144,6 +153,9 @@ impl Observer for KubernetesObserver {
             }
         }
         let (client, name, mark) = (self.client.clone(), target.name.clone(), target.mark.clone());
+        if let Some(other) = other {
+            return self.wait(async move { other.look(client, &namespace, &name, &mark).await });
+        }
         self.wait(async move {
             let deployments: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
             let deployment = match deployments.get(&name).await {

@@ -63,9 +63,6 @@ pub fn check(deployment: &Object) -> Result<(), RenderError> {
     if deployment.get("/spec/paused") == Some(&Value::Bool(true)) {
         return Err(unusable("`paused: true` stops its controller; remove it from the source"));
     }
-    if !deployment.get("/spec/template").is_some_and(Value::is_object) {
-        return Err(unusable("`spec.template` is missing"));
-    }
     Ok(())
 }
 

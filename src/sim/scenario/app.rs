@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::api::WorkloadRef;
+
 /// The namespace of all apps.
 pub const NAMESPACE: &str = "shop";
 
@@ -19,7 +21,12 @@ pub struct App {
 }
 
 /// Options of `app` and `set`, so that a slip of the pen is an error.
-const OPTIONS: [&str; 20] = [
+const OPTIONS: [&str; 25] = [
+    "kind",
+    "partition",
+    "parallel",
+    "unordered",
+    "size-unset",
     "path",
     "name",
     "image",
@@ -116,7 +123,8 @@ impl App {
     pub fn files(&self) -> Result<BTreeMap<String, String>, String> {
         let mut files = BTreeMap::new();
         let mut put = |name: &str, text: String| files.insert(format!("{}/{name}", self.path), text);
-        put("deployment.yaml", self.deployment());
+        let file = if self.kind() == "Deployment" { "deployment.yaml" } else { "workload.yaml" };
+        put(file, self.manifest()?);
         put("service.yaml", self.service());
         if let Some(text) = self.get("config") {
             put("config.yaml", self.config(text));
@@ -132,19 +140,75 @@ impl App {
         Ok(files)
     }
 
-    /// The Deployment with its present image.
-    pub fn deployment(&self) -> String {
-        let name = &self.name;
-        let image = self.get("image").unwrap_or("1");
-        let replicas = self.get("replicas").unwrap_or("5");
-        let mut strategy = String::new();
-        for (key, field) in [("max-surge", "maxSurge"), ("max-unavailable", "maxUnavailable")] {
+    fn kind(&self) -> &str {
+        self.get("kind").unwrap_or("Deployment")
+    }
+
+    /// What the Rollout names.
+    pub fn workload(&self) -> WorkloadRef {
+        let (api_version, kind) = match self.kind() {
+            "AdvancedStatefulSet" => ("apps.kruise.io/v1beta1", "StatefulSet"),
+            "AdvancedDaemonSet" => ("apps.kruise.io/v1beta1", "DaemonSet"),
+            "CloneSet" => ("apps.kruise.io/v1alpha1", "CloneSet"),
+            other => ("apps/v1", other),
+        };
+        WorkloadRef { api_version: api_version.to_owned(), kind: kind.to_owned(), name: self.name.clone() }
+    }
+
+    /// Where the fields of a rolling update are, without a slash at its end.
+    fn rolling(&self) -> &'static [&'static str] {
+        match self.kind() {
+            "Deployment" => &["strategy", "rollingUpdate"],
+            "CloneSet" => &["updateStrategy"],
+            _ => &["updateStrategy", "rollingUpdate"],
+        }
+    }
+
+    /// Lines below `spec` for the fields of a rolling update that were asked for.
+    fn strategy(&self) -> String {
+        let mut lines = String::new();
+        let path = self.rolling();
+        let indent = "  ".repeat(path.len() + 1);
+        let fields = [
+            ("max-surge", "maxSurge"),
+            ("max-unavailable", "maxUnavailable"),
+            ("partition", "partition"),
+            ("unordered", "unorderedUpdate"),
+        ];
+        for (key, field) in fields {
             if let Some(value) = self.get(key) {
-                strategy.push_str(&format!("      {field}: {value}\n"));
+                lines.push_str(&format!("{indent}{field}: {}\n", if key == "unordered" { "{}" } else { value }));
             }
         }
-        if !strategy.is_empty() {
-            strategy = format!("  strategy:\n    rollingUpdate:\n{strategy}");
+        if lines.is_empty() {
+            return lines;
+        }
+        let parents = path.iter().enumerate().map(|(depth, key)| format!("{}{key}:\n", "  ".repeat(depth + 1)));
+        parents.collect::<String>() + &lines
+    }
+
+    /// The workload with its present image.
+    ///
+    /// # Errors
+    /// There is no such kind.
+    pub fn manifest(&self) -> Result<String, String> {
+        let kinds =
+            ["Deployment", "StatefulSet", "CloneSet", "AdvancedStatefulSet", "AdvancedDaemonSet", "DaemonSet", "ReplicaSet"];
+        if !kinds.contains(&self.kind()) {
+            return Err(format!("kind={}: there are {}", self.kind(), kinds.join(", ")));
+        }
+        let WorkloadRef { api_version, kind, name } = self.workload();
+        let image = self.get("image").unwrap_or("1");
+        let strategy = self.strategy();
+        let mut own = String::new();
+        if !kind.ends_with("DaemonSet") && self.get("size-unset").is_none() {
+            own.push_str(&format!("  replicas: {}\n", self.get("replicas").unwrap_or("5")));
+        }
+        if kind == "StatefulSet" {
+            own.push_str(&format!("  serviceName: {name}\n"));
+        }
+        if self.get("parallel").is_some() {
+            own.push_str("  podManagementPolicy: Parallel\n");
         }
         let notes: String = ["never-ready", "crash", "ready-after"]
             .iter()
@@ -157,11 +221,11 @@ impl App {
             }
             _ => String::new(),
         };
-        format!(
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  replicas: {replicas}\n\
+        Ok(format!(
+            "apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n{own}\
              {strategy}  selector:\n    matchLabels: {{app: {name}}}\n  template:\n    metadata:\n      labels: {{app: {name}, version: \"{image}\"}}\n\
              {notes}    spec:\n      containers:\n        - name: main\n          image: shop/{name}:{image}\n{config}"
-        )
+        ))
     }
 
     fn service(&self) -> String {
@@ -206,8 +270,9 @@ impl App {
         let name = &self.name;
         let kruise = self.get("kruise").is_some();
         let version = if kruise { "rollouts.kruise.io/v1beta1" } else { "windlass.dev/v1alpha1" };
+        let WorkloadRef { api_version, kind, .. } = self.workload();
         let mut text = format!(
-            "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  workloadRef: {{apiVersion: apps/v1, kind: Deployment, name: {name}}}\n"
+            "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {NAMESPACE}\nspec:\n  workloadRef: {{apiVersion: {api_version}, kind: {kind}, name: {name}}}\n"
         );
         for (key, field) in [("disabled", "disabled"), ("on-failure", "onFailure")] {
             if let Some(value) = self.get(key) {

@@ -5,6 +5,7 @@ use super::app::{App, NAMESPACE};
 use super::script::Script;
 use crate::git::{Oid, Repo};
 use crate::reconcile::layout;
+use crate::render::workload::Kind;
 use crate::render::{self, Pods, PodsPhase};
 use crate::sim::cluster::{Cluster, Point};
 use crate::sim::world::State;
@@ -24,16 +25,18 @@ pub(super) fn counts(repo: &dyn Repo, head: Oid, cluster: &Cluster) -> Result<Ve
         };
         let (Some(state), Some(rollout), Some(stable)) = read().map_err(|trouble| trouble.to_string())? else { continue };
         let workload = render::find_workload(&stable, &rollout.workload).map_err(|error| error.to_string())?;
-        let size = render::workload::deployment::size(workload);
+        let key = Cluster::workload(NAMESPACE, &rollout.workload);
+        let kind = Kind::of(&rollout.workload).map_err(|error| error.to_string())?;
+        let nodes = || cluster.timeline().points(&key).last().map_or(0, |point| point.size);
+        let size = kind.size(workload).unwrap_or_else(nodes);
         let old_label = if state.shape.stable_labelled { state.stable.revision.clone() } else { String::new() };
         let new_label = state.candidate.as_ref().map_or(state.stable.revision.clone(), |slot| slot.revision.clone());
         let (old, new) = match state.shape.pods {
             Pods::Stable | Pods::Returning { .. } => (size, 0),
             Pods::Candidate => (0, size),
-            Pods::Held { size, from, to, phase: PodsPhase::Grow } => (size.saturating_sub(from), to),
+            Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (size.saturating_sub(from), to),
             Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (size.saturating_sub(to), to),
         };
-        let key = Cluster::deployment(NAMESPACE, &rollout.workload.name);
         let pods = cluster.pods_by(&key, REVISION);
         let of = |label: &str| pods.get(label).map_or(0, |counts| counts.pods);
         let seen = (of(&old_label), if new == 0 { 0 } else { of(&new_label) });
@@ -55,7 +58,7 @@ pub(super) fn capacity(apps: &[App], script: &Script, state: &State) -> Vec<Stri
         found.push(format!("for {} ms a part of the requests was answered by nobody", state.unanswered_ms));
     }
     for app in apps {
-        let key = Cluster::deployment(NAMESPACE, &app.name);
+        let key = Cluster::workload(NAMESPACE, &app.workload());
         let spare = script.directive("unavailable").and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0);
         found.extend(too_few(state.cluster.timeline().points(&key), spare).map(|text| format!("{}: {text}", app.name)));
     }

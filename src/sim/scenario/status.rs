@@ -27,7 +27,8 @@ impl Stage<'_> {
     /// Pods (Ready of all) by image, and the share of plain requests by version.
     fn cluster(&self, name: &str) -> String {
         let state = self.world.lock();
-        let key = Cluster::deployment(NAMESPACE, name);
+        let Some(app) = self.apps.iter().find(|app| app.name == name) else { return format!("{name} is no app") };
+        let key = Cluster::workload(NAMESPACE, &app.workload());
         let pods: Vec<String> = state
             .cluster
             .pods_by(&key, "/spec/containers/0/image")

@@ -160,7 +160,7 @@ impl Stage<'_> {
                 self.world.lock().applier.break_after = Some(count.ok_or("`applier suspend`, `resume` or `partial N`")?);
             }
             ("sicken" | "scale-live", _) => {
-                let key = crate::sim::cluster::Cluster::deployment(super::NAMESPACE, &self.app()?.name);
+                let key = crate::sim::cluster::Cluster::workload(super::NAMESPACE, &self.app()?.workload());
                 let count: u32 = rest.parse().map_err(|_| format!("`{rest}` is no number"))?;
                 let cluster = &mut self.world.lock().cluster;
                 if verb == "sicken" {
@@ -168,6 +168,14 @@ impl Stage<'_> {
                 } else {
                     cluster.scale(&key, count).map_err(|rejected| rejected.to_string())?;
                 }
+            }
+            ("nodes", _) => {
+                let nodes = rest.parse().map_err(|_| format!("`{rest}` is no number"))?;
+                self.world.lock().cluster.set_nodes(nodes);
+            }
+            ("delete-broken", _) => {
+                let key = crate::sim::cluster::Cluster::workload(super::NAMESPACE, &self.app()?.workload());
+                self.world.lock().cluster.delete_broken(&key);
             }
             ("prometheus", _) => self.silence(rest)?,
             ("errors", _) => self.errors(rest)?,
@@ -254,14 +262,9 @@ impl Stage<'_> {
             let rate: f64 = rate.parse().map_err(|_| format!("`{rate}` is no part of 1"))?;
             let mut app = self.app()?.clone();
             app.set(&format!("image={image}"))?;
-            let documents = crate::manifest::read("deployment.yaml", &app.deployment()).map_err(|error| error.to_string())?;
+            let documents = crate::manifest::read("workload.yaml", &app.manifest()?).map_err(|error| error.to_string())?;
             let objects: ObjectSet = documents.into_iter().map(|document| document.object).collect();
-            let workload = crate::api::WorkloadRef {
-                api_version: "apps/v1".to_owned(),
-                kind: "Deployment".to_owned(),
-                name: app.name.clone(),
-            };
-            let revision = render::revision(&objects, &workload).map_err(|error| error.to_string())?;
+            let revision = render::revision(&objects, &app.workload()).map_err(|error| error.to_string())?;
             let mut state = self.world.lock();
             let now = state.cluster.now();
             state.model.set_behaviour(&revision, now, Behaviour { error_rate: rate, latency_ms: 50.0 });
