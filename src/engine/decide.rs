@@ -256,7 +256,7 @@ fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts
     let (leg, shape) = match ground.size {
         0 => {
             next.phase = Phase::Finalising;
-            legs::finalise(&next.shape)
+            legs::finalise(rollout, &next.shape)
         }
         _ => {
             let narrow = moves::narrow(&next);
@@ -264,7 +264,7 @@ fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts
                 Some(step) => step,
                 None => {
                     next.phase = Phase::Finalising;
-                    legs::finalise(&next.shape)
+                    legs::finalise(rollout, &next.shape)
                 }
             }
         }
@@ -418,7 +418,7 @@ fn next_step(input: &Input<'_>, state: State, ground: Ground, facts: Vec<GateFac
     if following > last {
         let mut next = state;
         next.phase = Phase::Finalising;
-        let (leg, shape) = legs::finalise(&next.shape);
+        let (leg, shape) = legs::finalise(input.rollout, &next.shape);
         return step(input, next, leg, shape, why, facts);
     }
     let next = moves::enter_step(state, following);
@@ -435,7 +435,7 @@ fn finalising(input: &Input<'_>, state: State, ground: Ground) -> Result<Decisio
     if let Some(decision) = waiting(input, &state, ground)? {
         return Ok(decision);
     }
-    let (leg, shape) = legs::finalise(&state.shape);
+    let (leg, shape) = legs::finalise(input.rollout, &state.shape);
     let why = vec![done(input, &state)];
     if leg != Leg::Complete {
         return step(input, state, leg, shape, why, Vec::new());

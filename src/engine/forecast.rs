@@ -141,9 +141,9 @@ type Both<'a> = (Option<&'a ObjectSet>, Option<&'a ObjectSet>);
 fn ground(rollout: &Rollout, state: &State, (stable, candidate): Both<'_>, counted: Option<u32>) -> (u32, u32) {
     let objects = candidate.or(stable);
     let Some(Ok(ground)) = objects.map(|objects| legs::Ground::of(rollout, objects, counted)) else { return (0, 0) };
-    let updated = match state.shape.pods {
-        Pods::Stable | Pods::Returning { .. } => ground.size,
-        pods => legs::updated(pods, ground.size),
+    let updated = match (state.shape.pods, state.shape.extra) {
+        (Pods::Stable | Pods::Returning { .. }, None) => ground.size,
+        _ => legs::updated(&state.shape, ground.size),
     };
     (ground.size, updated)
 }
@@ -152,8 +152,11 @@ fn ground(rollout: &Rollout, state: &State, (stable, candidate): Both<'_>, count
 fn pods(rollout: &Rollout, state: &State, slots: Both<'_>, counted: Option<u32>) -> (u32, u32) {
     let (size, _) = ground(rollout, state, slots, counted);
     match state.shape.pods {
-        Pods::Stable | Pods::Returning { .. } => (0, size),
-        Pods::Candidate => (size, size),
+        Pods::Stable | Pods::Returning { .. } => {
+            let extra = state.shape.extra.unwrap_or(0);
+            (extra, size.saturating_add(extra))
+        }
+        Pods::Candidate => (size, size.saturating_add(state.shape.extra.unwrap_or(0))),
         Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (to, size.saturating_sub(from) + to),
         Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (to, size),
     }

@@ -6,7 +6,7 @@
 //! convergence between them share a commit.
 
 use super::state::Leg;
-use crate::api::{Amount, Rollout, Style};
+use crate::api::{Amount, Rollout, Step, Style};
 use crate::manifest::ObjectSet;
 use crate::render::workload::Kind;
 use crate::render::workload::deployment::{self, Part};
@@ -56,7 +56,11 @@ impl Ground {
 
     /// Updated pods that `step` (1-based) asks for; the workload's size past the last step.
     pub fn target(self, rollout: &Rollout, step: u32) -> u32 {
-        wanted(rollout, step).map_or(self.size, |amount| self.kind.target(amount, self.size))
+        wanted(rollout, step).map_or(self.size, |amount| match rollout.style {
+            Style::Partition => self.kind.target(amount, self.size),
+            // The stable pods are all there: no cap keeps one of them.
+            Style::Canary | Style::BlueGreen => amount.of(self.size),
+        })
     }
 
     /// The percentage of `step`, where `pods` is what it means and the workload can be told one.
@@ -74,9 +78,9 @@ fn wanted(rollout: &Rollout, step: u32) -> Option<Amount> {
 }
 
 /// The updated pods of a shape.
-pub(super) fn updated(pods: Pods, size: u32) -> u32 {
-    match pods {
-        Pods::Stable | Pods::Returning { .. } => 0,
+pub(super) fn updated(shape: &Shape, size: u32) -> u32 {
+    match shape.pods {
+        Pods::Stable | Pods::Returning { .. } => shape.extra.unwrap_or(0),
         Pods::Held { to, .. } => to,
         Pods::Candidate => size,
     }
@@ -93,7 +97,7 @@ pub(super) fn within_step(
 ) -> Option<(Leg, Shape)> {
     let index = usize::try_from(step).unwrap_or(usize::MAX).saturating_sub(1);
     let wanted = rollout.steps.get(index)?;
-    let before = updated(shape.pods, ground.size);
+    let before = updated(shape, ground.size);
     let pods = ground.target(rollout, step).max(before);
     // A batch that takes all pods leaves routing as it is: there is nothing to tell apart (Kruise, 2.4 a).
     let all = rollout.style == Style::Partition && pods >= ground.size;
@@ -111,38 +115,77 @@ pub(super) fn within_step(
     if !routed {
         next.canary_services = false;
     }
+    if rollout.style == Style::Canary {
+        if shape.extra.is_none() || pods > before {
+            next.extra = Some(pods);
+            next.union = true;
+            if routed {
+                next.stable_selector = narrow.cloned();
+            }
+            return Some((Leg::Grow, next));
+        }
+        if routed {
+            route(&mut next, wanted, narrow);
+        }
+        return (next != *shape).then_some((Leg::Shift, next));
+    }
     let held_at_size = matches!(shape.pods, Pods::Held { size, .. } if size == ground.size);
     if !held_at_size || pods > before {
         // Where old pods go first, no more of them at once than the user allows: a large step takes several moves.
-        let (phase, to) = match ground.surges {
-            true => (PodsPhase::Grow, pods),
-            false => (PodsPhase::Shift, pods.min(before.saturating_add(ground.at_once))),
+        let (phase, from, to) = match (rollout.style, ground.surges) {
+            // No old pod goes, however many new ones have come.
+            (Style::BlueGreen, _) => (PodsPhase::Grow, 0, pods),
+            (_, true) => (PodsPhase::Grow, before, pods),
+            (_, false) => (PodsPhase::Shift, before, pods.min(before.saturating_add(ground.at_once))),
         };
-        next.pods = Pods::Held { size: ground.size, from: before, to, phase, percent: ground.percent(rollout, step, to) };
+        next.pods = Pods::Held { size: ground.size, from, to, phase, percent: ground.percent(rollout, step, to) };
         next.union = true;
         if routed && !all {
             next.stable_selector = narrow.cloned();
         }
         return Some((Leg::Grow, next));
     }
-    if let Pods::Held { size, from, to, phase: PodsPhase::Grow, percent } = shape.pods {
+    if let Pods::Held { size, from, to, phase: PodsPhase::Grow, percent } = shape.pods
+        && rollout.style != Style::BlueGreen
+    {
         next.pods = Pods::Held { size, from, to, phase: PodsPhase::Shift, percent };
     }
     if routed && !all {
-        next.stable_selector = narrow.cloned();
-        next.canary_services = true;
-        next.routes = Routes::Split {
-            weight: wanted.traffic,
-            matches: wanted.matches.clone(),
-            request_header_modifier: wanted.request_header_modifier.clone(),
-        };
+        route(&mut next, wanted, narrow);
     }
     (next != *shape).then_some((Leg::Shift, next))
 }
 
+/// Requests as `step` wants them.
+fn route(shape: &mut Shape, step: &Step, narrow: Option<&Selector>) {
+    shape.stable_selector = narrow.cloned();
+    shape.canary_services = true;
+    shape.routes = Routes::Split {
+        weight: step.traffic,
+        matches: step.matches.clone(),
+        request_header_modifier: step.request_header_modifier.clone(),
+    };
+}
+
 /// The next move of a release that passed its last step. After [`Leg::Complete`] there is none.
-pub(super) fn finalise(shape: &Shape) -> (Leg, Shape) {
+///
+/// Where all pods are there twice (blueGreen), requests go to the new ones first, and back to the stable Service when there are
+/// no others (Kruise, reference 2.6).
+pub(super) fn finalise(rollout: &Rollout, shape: &Shape) -> (Leg, Shape) {
     let mut next = shape.clone();
+    if rollout.style == Style::BlueGreen && !rollout.routings.is_empty() {
+        let all = Routes::Split { weight: Some(100), matches: Vec::new(), request_header_modifier: None };
+        match shape.pods {
+            Pods::Held { .. } if shape.routes != all => {
+                return (Leg::Shift, Shape { routes: all, canary_services: true, ..next });
+            }
+            Pods::Held { .. } if shape.stable_selector.is_none() => {
+                return (Leg::Resume, Shape { pods: Pods::Candidate, union: true, ..next });
+            }
+            Pods::Candidate if shape.routes != Routes::Stable => return (Leg::Unroute, Shape { routes: Routes::Stable, ..next }),
+            _ => {}
+        }
+    }
     if shape.pods == Pods::Candidate {
         return (Leg::Complete, Shape::stable(true));
     }
@@ -160,18 +203,21 @@ pub(super) fn finalise(shape: &Shape) -> (Leg, Shape) {
 /// The next move of a rollback: traffic to stable, then the stable pods, then what is left.
 ///
 /// Held pods serve, yet count as unavailable: their replacements come first where the user lets pods surge.
-pub(super) fn roll_back(shape: &Shape, ground: Ground) -> (Leg, Shape) {
+pub(super) fn roll_back(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Leg, Shape) {
     if shape.routes != Routes::Stable {
         return (Leg::RollbackRoutes, Shape { routes: Routes::Stable, ..shape.clone() });
     }
     let pods = match shape.pods {
+        // All stable pods are there.
+        Pods::Held { .. } if rollout.style == Style::BlueGreen => Some(Pods::Stable),
         Pods::Held { to, .. } if ground.surges => Some(Pods::Returning { surge: to }),
         Pods::Held { .. } | Pods::Candidate if ground.holds_back => Some(Pods::Returning { surge: 0 }),
         Pods::Held { .. } | Pods::Candidate => Some(Pods::Stable),
+        Pods::Stable if shape.extra.is_some() => Some(Pods::Stable),
         Pods::Stable | Pods::Returning { .. } => None,
     };
     if let Some(pods) = pods {
-        return (Leg::RollbackPods, Shape { pods, union: true, ..shape.clone() });
+        return (Leg::RollbackPods, Shape { pods, extra: None, union: true, ..shape.clone() });
     }
     (Leg::RollbackEnd, Shape::stable(shape.stable_labelled))
 }
@@ -183,9 +229,17 @@ pub(super) fn roll_back(shape: &Shape, ground: Ground) -> (Leg, Shape) {
 /// old pods would go before those are there. Where they are fewer than the step wants, growing to that comes next.
 pub(super) fn resized(rollout: &Rollout, step: u32, shape: &Shape, ground: Ground) -> Shape {
     let mut next = shape.clone();
+    // Kruise never takes pods from the second Deployment.
+    next.extra = shape.extra.map(|pods| pods.max(ground.target(rollout, step)));
     let Pods::Held { size, from, to, phase, .. } = shape.pods else { return next };
     let new_size = ground.size;
     if size == new_size {
+        return next;
+    }
+    if rollout.style == Style::BlueGreen {
+        let wanted = ground.target(rollout, step);
+        let to = if new_size > size { wanted.max(to) } else { wanted.max(deployment::scaled(to, size, new_size)).min(to) };
+        next.pods = Pods::Held { size: new_size, from: 0, to, phase: PodsPhase::Grow, percent: None };
         return next;
     }
     if ground.kind != Kind::Deployment {
@@ -240,7 +294,7 @@ fn repartitioned(size: u32, to: u32, ground: Ground, wanted: u32) -> u32 {
 /// The step that a changed plan goes on from: the present one where its pods are no fewer than today's, else the first
 /// that has as many, else the last (Kruise, reference 2.4).
 pub(super) fn replanned(rollout: &Rollout, step: u32, ground: Ground, shape: &Shape) -> u32 {
-    let pods = updated(shape.pods, ground.size);
+    let pods = updated(shape, ground.size);
     let last = u32::try_from(rollout.steps.len()).unwrap_or(u32::MAX);
     if step <= last && ground.target(rollout, step) >= pods {
         return step;

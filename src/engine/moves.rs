@@ -139,7 +139,8 @@ pub(super) fn synced_stable(
 /// The commit that begins a rollback, or goes on with it.
 pub(super) fn roll_back(input: &Input<'_>, state: State, why: Vec<String>, gates: Vec<GateFact>) -> Result<Move, RenderError> {
     let stable = input.stable.ok_or_else(|| missing_slot("stable"))?;
-    let (leg, shape) = legs::roll_back(&state.shape, Ground::of(input.rollout, stable, counted(input, Some(&state)))?);
+    let (leg, shape) =
+        legs::roll_back(input.rollout, &state.shape, Ground::of(input.rollout, stable, counted(input, Some(&state)))?);
     let mut state = advance(state, input, leg, shape);
     state.phase = Phase::RollingBack;
     state.paused = None;

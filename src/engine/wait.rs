@@ -51,6 +51,9 @@ fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts
     let (desired, threshold, all) = match (state.shape.pods, state.leg) {
         // Traffic goes back first, however the pods are.
         (_, Leg::RollbackRoutes) => return None,
+        (Pods::Stable, leg) if state.shape.extra.is_some() && leg != Leg::RollbackPods => {
+            (state.shape.extra.unwrap_or(0), rollout.failure_threshold.unwrap_or(Amount::Pods(0)), false)
+        }
         (Pods::Held { to, phase, size, .. }, _) => {
             if phase == PodsPhase::Shift && replicas > size {
                 return Some(format!("{replicas} pods run, {size} shall: old pods are going"));

@@ -223,7 +223,7 @@ impl Reconciler<'_> {
             namespace: self.namespace(gathered),
             api_version: gathered.rollout.workload.api_version.clone(),
             kind: gathered.rollout.workload.kind.clone(),
-            name: gathered.rollout.workload.name.clone(),
+            name: state.shape.shown_by(&gathered.rollout.workload.name),
             mark: state.mark.clone(),
             committed_at: state.moved_at.as_second(),
             now: gathered.now.as_second(),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::workload::{Kind, Reach};
+use super::workload::{Kind, Reach, extra};
 use super::{Pods, RenderError, Selector, Shape, traffic};
 use crate::api::{Rollout, WorkloadRef};
 use crate::manifest::{Object, ObjectSet, digest};
@@ -54,6 +54,7 @@ pub fn set_digest(objects: &ObjectSet) -> String {
 pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> {
     let object = workload(objects, &rollout.workload)?;
     Kind::of(&rollout.workload)?.check(object)?;
+    extra::check(objects, object, rollout)?;
     for other in objects.values() {
         let target = match other.kind() {
             "HorizontalPodAutoscaler" | "ScaledObject" => "/spec/scaleTargetRef",
@@ -99,6 +100,13 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
         }
     }
     objects.insert(object);
+    let mut shown = vec![rollout.workload.clone()];
+    if let (Some(pods), Some(candidate)) = (shape.extra, slots.candidate) {
+        let mut second = extra::deployment(workload(candidate, &rollout.workload)?, rollout, pods);
+        label(&mut second, &revision(candidate, &rollout.workload)?);
+        shown.push(WorkloadRef { name: second.name().to_owned(), ..rollout.workload.clone() });
+        objects.insert(second);
+    }
     for routing in &rollout.routings {
         traffic::route(&mut objects, routing, &shape.routes)?;
         if shape.canary_services {
@@ -111,9 +119,11 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
         }
     }
     let mark = set_digest(&objects).chars().take(40).collect::<String>();
-    let mut object = workload(&objects, &rollout.workload)?.clone();
-    object.set(&["metadata", "annotations", COMMIT_TREE], Value::String(mark.clone()));
-    objects.insert(object);
+    for reference in shown {
+        let mut object = workload(&objects, &reference)?.clone();
+        object.set(&["metadata", "annotations", COMMIT_TREE], Value::String(mark.clone()));
+        objects.insert(object);
+    }
     Ok(Live { objects, mark })
 }
 

@@ -9,6 +9,9 @@ use crate::api::{HeaderModifier, HttpMatch};
 #[serde(rename_all = "camelCase")]
 pub struct Shape {
     pub pods: Pods,
+    /// Pods of the second Deployment, which runs the candidate beside the stable one; `None`: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<u32>,
     /// Whether the stable pod template carries the revision label.
     pub stable_labelled: bool,
     /// The label that the stable Services' selectors are narrowed to; `None`: as the user wrote them.
@@ -75,10 +78,19 @@ pub enum Routes {
 }
 
 impl Shape {
+    /// The name of the workload whose pods say whether this shape has come about.
+    pub fn shown_by(&self, workload: &str) -> String {
+        match (self.extra, self.pods) {
+            (Some(_), Pods::Stable) => super::workload::extra::name(workload),
+            _ => workload.to_owned(),
+        }
+    }
+
     /// Everything as the stable slot has it.
     pub fn stable(labelled: bool) -> Self {
         Self {
             pods: Pods::Stable,
+            extra: None,
             stable_labelled: labelled,
             stable_selector: None,
             canary_services: false,

@@ -7,6 +7,7 @@ mod advanced_daemon_set;
 mod advanced_stateful_set;
 mod clone_set;
 pub mod deployment;
+pub mod extra;
 mod partition;
 mod stateful_set;
 

@@ -160,7 +160,7 @@ fn no_gate_skipped(step: &Step, before: &Side, after: &Side, say: &mut impl FnMu
 
 fn updated(state: &State, size: Option<u32>) -> u32 {
     match state.shape.pods {
-        Pods::Stable | Pods::Returning { .. } => 0,
+        Pods::Stable | Pods::Returning { .. } => state.shape.extra.unwrap_or(0),
         Pods::Held { to, .. } => to,
         Pods::Candidate => size.unwrap_or(u32::MAX),
     }
@@ -259,6 +259,11 @@ fn asked(side: &Side, live: &ObjectSet) -> (u32, String) {
 /// The updated pods of the version that the canary Service selects.
 fn asked_of_canary(side: &Side) -> u32 {
     let wanted = side.state.candidate.as_ref().map(|slot| slot.revision.as_str());
+    let second = side.live.find("apps", "Deployment", &render::workload::extra::name(&side.rollout.workload.name));
+    if let Some(second) = second {
+        let pods = second.get("/spec/replicas").and_then(Value::as_u64).unwrap_or(0);
+        return u32::try_from(pods).unwrap_or(u32::MAX);
+    }
     let (pods, revision) = asked(side, &side.live);
     if wanted == Some(revision.as_str()) { pods } else { 0 }
 }

@@ -21,8 +21,10 @@ pub struct App {
 }
 
 /// Options of `app` and `set`, so that a slip of the pen is an error.
-const OPTIONS: [&str; 25] = [
+const OPTIONS: [&str; 27] = [
     "kind",
+    "style",
+    "canary-label",
     "partition",
     "parallel",
     "unordered",
@@ -288,7 +290,13 @@ impl App {
         if let Some(value) = self.get("paused") {
             text.push_str(&format!("    paused: {value}\n"));
         }
-        text.push_str("    canary:\n");
+        text.push_str(if self.get("style") == Some("blueGreen") { "    blueGreen:\n" } else { "    canary:\n" });
+        if self.get("style") == Some("canary") {
+            text.push_str("      enableExtraWorkloadForCanary: true\n");
+        }
+        if let Some((key, value)) = self.get("canary-label").and_then(|label| label.split_once(':')) {
+            text.push_str(&format!("      patchPodTemplateMetadata:\n        labels: {{{key}: \"{value}\"}}\n"));
+        }
         if let Some(value) = self.get("failure-threshold") {
             text.push_str(&format!("      failureThreshold: {value}\n"));
         }

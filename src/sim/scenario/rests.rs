@@ -4,6 +4,7 @@
 use super::app::{App, NAMESPACE};
 use super::script::Script;
 use crate::git::{Oid, Repo};
+use crate::manifest::ObjectKey;
 use crate::reconcile::layout;
 use crate::render::workload::Kind;
 use crate::render::{self, Pods, PodsPhase};
@@ -41,6 +42,12 @@ pub(super) fn counts(repo: &dyn Repo, head: Oid, cluster: &Cluster) -> Result<Ve
         let of = |label: &str| pods.get(label).map_or(0, |counts| counts.pods);
         let seen = (of(&old_label), if new == 0 { 0 } else { of(&new_label) });
         let all: u32 = pods.values().map(|counts| counts.pods).sum();
+        let second = ObjectKey { name: render::workload::extra::name(&key.name), ..key.clone() };
+        let (extra, is) = (state.shape.extra.unwrap_or(0), cluster.pods_by(&second, REVISION));
+        let is: u32 = is.values().map(|counts| counts.pods).sum();
+        if is != extra {
+            found.push(format!("{id}: {is} pods of the second Deployment run at a rest, the live branch asks for {extra}"));
+        }
         if seen != (old, new) || all != old + new {
             found.push(format!(
                 "{}: {} old and {} new pods of {all} run at a rest, the live branch asks for {old} and {new}",

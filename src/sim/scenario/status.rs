@@ -2,7 +2,9 @@
 
 use super::stage::Stage;
 use super::{NAMESPACE, time};
+use crate::manifest::ObjectKey;
 use crate::reconcile::AppReport;
+use crate::render::workload::extra;
 use crate::sim::cluster::{Cluster, Request};
 use crate::sim::world::EPOCH;
 
@@ -29,13 +31,14 @@ impl Stage<'_> {
         let state = self.world.lock();
         let Some(app) = self.apps.iter().find(|app| app.name == name) else { return format!("{name} is no app") };
         let key = Cluster::workload(NAMESPACE, &app.workload());
-        let pods: Vec<String> = state
-            .cluster
-            .pods_by(&key, "/spec/containers/0/image")
+        let second = ObjectKey { name: extra::name(&key.name), ..key.clone() };
+        let pods: Vec<String> = [(&key, ""), (&second, " (canary)")]
             .into_iter()
-            .map(|(image, counts)| {
-                let version = image.rsplit(':').next().unwrap_or_default().to_owned();
-                format!("{version}: {} of {} ready", counts.ready, counts.pods)
+            .flat_map(|(key, which)| {
+                state.cluster.pods_by(key, "/spec/containers/0/image").into_iter().map(move |(image, counts)| {
+                    let version = image.rsplit(':').next().unwrap_or_default().to_owned();
+                    format!("{version}{which}: {} of {} ready", counts.ready, counts.pods)
+                })
             })
             .collect();
         let plain = state.cluster.traffic(&Request::to(&format!("{name}.example")), "version");
