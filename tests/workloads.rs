@@ -10,12 +10,17 @@ use serde_json::Value;
 use windlass::api::{self, Meaning, Rollout};
 use windlass::engine::{self, Command, History, Input, Source, State};
 use windlass::manifest::{self, Object, ObjectSet};
+use windlass::render;
 
 const PODS: u32 = 10;
 
+/// Its size is an autoscaler's.
+const SCALED: &str = "Deployment with an autoscaler";
+
 /// `apiVersion`, `kind`, own name.
-const KINDS: [(&str, &str, &str); 6] = [
+const KINDS: [(&str, &str, &str); 7] = [
     ("apps/v1", "Deployment", "Deployment"),
+    ("apps/v1", "Deployment", SCALED),
     ("apps/v1", "StatefulSet", "StatefulSet"),
     ("apps.kruise.io/v1alpha1", "CloneSet", "CloneSet"),
     ("apps.kruise.io/v1beta1", "StatefulSet", "Advanced StatefulSet"),
@@ -32,11 +37,16 @@ const STYLES: [(&str, &str); 3] = [
 
 const STEPS: &str = "[{replicas: 20%, pause: {duration: 0}}, {replicas: 100%, pause: {duration: 0}}]";
 
-fn objects(api_version: &str, kind: &str, image: &str) -> ObjectSet {
-    let size = if kind == "DaemonSet" { String::new() } else { format!("  replicas: {PODS}\n") };
+fn objects((api_version, kind, name): (&str, &str, &str), image: &str) -> ObjectSet {
+    let size = if kind == "DaemonSet" || name == SCALED { String::new() } else { format!("  replicas: {PODS}\n") };
+    let scaler = format!(
+        "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: shop}}\nspec:\n  scaleTargetRef: {{apiVersion: \
+         {api_version}, kind: {kind}, name: shop}}\n  maxReplicas: 50\n"
+    );
+    let scaler = if name == SCALED { scaler } else { String::new() };
     let text = format!(
         "apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: shop}}\nspec:\n{size}  selector: {{matchLabels: {{app: shop}}}}\n  \
-         template:\n    metadata: {{labels: {{app: shop}}}}\n    spec: {{containers: [{{name: shop, image: \"shop:{image}\"}}]}}\n"
+         template:\n    metadata: {{labels: {{app: shop}}}}\n    spec: {{containers: [{{name: shop, image: \"shop:{image}\"}}]}}\n{scaler}"
     );
     manifest::read("workload.yaml", &text).unwrap().into_iter().map(|document| document.object).collect()
 }
@@ -87,31 +97,33 @@ fn template(object: &Object) -> &str {
 
 /// What of `live` is not as `source` has it.
 fn written(source: &ObjectSet, live: &ObjectSet) -> String {
-    let own = source.values().next().unwrap();
     let mut parts = Vec::new();
     for object in live.values() {
-        let (was, is) = match source.get(&object.key()) {
-            Some(_) => (of(own), of(object)),
-            None => (BTreeMap::new(), of(object)),
-        };
+        let (was, is) = (source.get(&object.key()).map(of).unwrap_or_default(), of(object));
         let version = template(object);
         let mut changed: Vec<String> = is
             .iter()
             .filter(|(field, value)| was.get(*field) != Some(value) && !field.starts_with("spec.selector"))
             .map(|(field, value)| format!("`{}: {}`", field.trim_start_matches("spec."), value.trim_matches('"')))
             .collect();
+        let second = source.get(&object.key()).is_none();
+        if object.get("/spec/template").is_none() {
+            parts.extend((!changed.is_empty()).then(|| format!("{}: {}", object.kind(), changed.join(", "))));
+            continue;
+        }
         if changed.is_empty() {
             changed.push("as you wrote it".to_owned());
         }
-        let name = if object.name() == own.name() { String::new() } else { format!("`{}`: ", object.name()) };
-        parts.push(format!("{name}{version}, {}", changed.join(", ")));
+        let name = if second { format!("`{}`: ", object.name()) } else { String::new() };
+        parts.insert(0, format!("{name}{version}, {}", changed.join(", ")));
     }
+    parts.sort_by_key(|part| (part.starts_with("Horizontal"), part.starts_with('`')));
     parts.join("; ")
 }
 
 /// The rows of one kind in one strategy: commit, and what the workload is told.
-fn rows(api_version: &str, kind: &str, rollout: &Rollout) -> Vec<(String, String)> {
-    let (first, second) = (objects(api_version, kind, "1"), objects(api_version, kind, "2"));
+fn rows(kind: (&str, &str, &str), rollout: &Rollout) -> Vec<(String, String)> {
+    let (first, second) = (objects(kind, "1"), objects(kind, "2"));
     let inputs = BTreeMap::new();
     let source = |objects| Source { path: "shop", commit: "c", inputs: &inputs, objects };
     let now = Timestamp::UNIX_EPOCH;
@@ -163,11 +175,15 @@ fn page() -> String {
                 Ok(rollout) if style == "canary" && rollout.style == api::Style::Partition => {
                     cells.push("as partition".to_owned());
                 }
+                Ok(rollout) if render::check(&rollout, &objects((api_version, kind, name), "1")).is_err() => {
+                    let why = render::check(&rollout, &objects((api_version, kind, name), "1")).unwrap_err();
+                    cells.push(format!("no: {why}"));
+                }
                 Ok(rollout) => {
                     cells.push("yes".to_owned());
                     let group = api_version.split('/').next().unwrap();
                     writeln!(sections, "\n## {name} (`{group}`), {style}\n\n| commit | the workload |\n|---|---|").unwrap();
-                    for (commit, fields) in rows(api_version, kind, &rollout) {
+                    for (commit, fields) in rows((api_version, kind, name), &rollout) {
                         writeln!(sections, "| {commit} | {fields} |").unwrap();
                     }
                 }

@@ -358,6 +358,7 @@ fn releasing(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision
     }
     if let Pods::Held { size, .. } = state.shape.pods
         && ground.counted
+        && !ground.elastic
         && size != ground.size
     {
         let shape = legs::resized(rollout, state.step, &state.shape, ground);

@@ -8,9 +8,9 @@
 use super::state::Leg;
 use crate::api::{Amount, Rollout, Step, Style};
 use crate::manifest::ObjectSet;
-use crate::render::workload::Kind;
 use crate::render::workload::deployment::{self, Part};
-use crate::render::{Pods, PodsPhase, RenderError, Routes, Selector, Shape, find_workload};
+use crate::render::workload::{Kind, autoscaler};
+use crate::render::{self, Pods, PodsPhase, RenderError, Routes, Selector, Shape, find_workload};
 
 /// What the workload of the candidate allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Ground {
     pub size: u32,
     /// Whether that is known to the cluster alone.
     pub counted: bool,
+    /// Whether what holds the workload is percentages: the parts follow another size without a commit.
+    pub elastic: bool,
     /// Whether new pods may come before old ones go.
     pub surges: bool,
     /// Where they may not: how many pods one move may take away.
@@ -40,12 +42,13 @@ impl Ground {
     pub fn of(rollout: &Rollout, objects: &ObjectSet, counted: Option<u32>) -> Result<Self, RenderError> {
         let kind = Kind::of(&rollout.workload)?;
         let workload = find_workload(objects, &rollout.workload)?;
-        let own = kind.size(workload);
+        let own = render::size(rollout, objects)?;
         let size = own.or(counted).unwrap_or(0);
         Ok(Self {
             kind,
             size,
             counted: own.is_none(),
+            elastic: autoscaler::of(objects, workload).is_some() && autoscaler::is_elastic(kind, rollout),
             surges: kind.surges(workload),
             at_once: kind.at_once(workload, size),
             ordinal: kind.is_ordinal(workload),
@@ -66,10 +69,34 @@ impl Ground {
     /// The percentage of `step`, where `pods` is what it means and the workload can be told one.
     fn percent(self, rollout: &Rollout, step: u32, pods: u32) -> Option<u32> {
         match wanted(rollout, step) {
-            Some(Amount::Percent(percent)) if self.kind.takes_percent() && pods == self.target(rollout, step) => Some(percent),
+            Some(Amount::Percent(percent))
+                if (self.elastic || self.kind.takes_percent()) && pods == self.target(rollout, step) =>
+            {
+                Some(percent)
+            }
+            _ if self.elastic => Some(percent_of(pods, self.size)),
             _ => None,
         }
     }
+
+    /// Whether percentages hold the workload at what `step` wants, whatever its size has become.
+    fn has_enough(self, rollout: &Rollout, step: u32, pods: Pods) -> bool {
+        let wants = match wanted(rollout, step) {
+            Some(Amount::Percent(percent)) => percent,
+            _ => percent_of(self.target(rollout, step), self.size),
+        };
+        self.elastic && matches!(pods, Pods::Held { percent: Some(percent), .. } if percent >= wants)
+    }
+
+    /// The updated pods of a shape that was made for another size.
+    pub(super) fn now(self, to: u32, size: u32) -> u32 {
+        if self.elastic { deployment::scaled(to, size, self.size) } else { to }
+    }
+}
+
+/// Percent of `size` that `pods` are, rounded up.
+fn percent_of(pods: u32, size: u32) -> u32 {
+    u32::try_from((u64::from(pods) * 100).div_ceil(u64::from(size.max(1)))).unwrap_or(100).min(100)
 }
 
 fn wanted(rollout: &Rollout, step: u32) -> Option<Amount> {
@@ -97,8 +124,12 @@ pub(super) fn within_step(
 ) -> Option<(Leg, Shape)> {
     let index = usize::try_from(step).unwrap_or(usize::MAX).saturating_sub(1);
     let wanted = rollout.steps.get(index)?;
-    let before = updated(shape, ground.size);
-    let pods = ground.target(rollout, step).max(before);
+    let before = match shape.pods {
+        Pods::Held { size, to, .. } => ground.now(to, size),
+        _ => updated(shape, ground.size),
+    };
+    let enough = ground.has_enough(rollout, step, shape.pods);
+    let pods = if enough { before } else { ground.target(rollout, step).max(before) };
     // A batch that takes all pods leaves routing as it is: there is nothing to tell apart (Kruise, 2.4 a).
     let all = rollout.style == Style::Partition && pods >= ground.size;
     let routed = !rollout.routings.is_empty() && wanted.routes();
@@ -129,7 +160,7 @@ pub(super) fn within_step(
         }
         return (next != *shape).then_some((Leg::Shift, next));
     }
-    let held_at_size = matches!(shape.pods, Pods::Held { size, .. } if size == ground.size);
+    let held_at_size = matches!(shape.pods, Pods::Held { size, .. } if size == ground.size || ground.elastic);
     if !held_at_size || pods > before {
         // Where old pods go first, no more of them at once than the user allows: a large step takes several moves.
         let (phase, from, to) = match (rollout.style, ground.surges) {
@@ -233,7 +264,7 @@ pub(super) fn resized(rollout: &Rollout, step: u32, shape: &Shape, ground: Groun
     next.extra = shape.extra.map(|pods| pods.max(ground.target(rollout, step)));
     let Pods::Held { size, from, to, phase, .. } = shape.pods else { return next };
     let new_size = ground.size;
-    if size == new_size {
+    if size == new_size || ground.elastic {
         return next;
     }
     if rollout.style == Style::BlueGreen {
@@ -294,7 +325,10 @@ fn repartitioned(size: u32, to: u32, ground: Ground, wanted: u32) -> u32 {
 /// The step that a changed plan goes on from: the present one where its pods are no fewer than today's, else the first
 /// that has as many, else the last (Kruise, reference 2.4).
 pub(super) fn replanned(rollout: &Rollout, step: u32, ground: Ground, shape: &Shape) -> u32 {
-    let pods = updated(shape, ground.size);
+    let pods = match shape.pods {
+        Pods::Held { size, to, .. } => ground.now(to, size),
+        _ => updated(shape, ground.size),
+    };
     let last = u32::try_from(rollout.steps.len()).unwrap_or(u32::MAX);
     if step <= last && ground.target(rollout, step) >= pods {
         return step;

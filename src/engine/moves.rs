@@ -8,7 +8,6 @@ use super::state::{Leg, Outcome, Phase, SlotFacts, State};
 use super::{legs, words};
 use crate::api::Rollout;
 use crate::manifest::{ObjectSet, digest};
-use crate::render::workload::Kind;
 use crate::render::{self, Pods, RenderError, Selector, Shape, Slots};
 
 /// The objects of both slots that a move leaves behind.
@@ -204,8 +203,7 @@ pub(super) fn counted(input: &Input<'_>, state: Option<&State>) -> Option<u32> {
 
 /// A release needs to know how many pods there are: from the objects, or from the cluster.
 pub(super) fn size_is_known(rollout: &Rollout, objects: &ObjectSet, counted: Option<u32>) -> Result<(), RenderError> {
-    let workload = render::find_workload(objects, &rollout.workload)?;
-    if Kind::of(&rollout.workload)?.size(workload).or(counted).is_some() {
+    if render::size(rollout, objects)?.or(counted).is_some() {
         return Ok(());
     }
     Err(RenderError::Unusable {

@@ -55,6 +55,8 @@ fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts
             (state.shape.extra.unwrap_or(0), rollout.failure_threshold.unwrap_or(Amount::Pods(0)), false)
         }
         (Pods::Held { to, phase, size, .. }, _) => {
+            let to = ground.now(to, size);
+            let size = if ground.elastic { ground.size } else { size };
             if phase == PodsPhase::Shift && replicas > size {
                 return Some(format!("{replicas} pods run, {size} shall: old pods are going"));
             }

@@ -8,7 +8,7 @@ use super::{App, Made, Reconciler, Trouble, publish};
 use crate::api::Repository;
 use crate::engine::{self, Command, Planned, Refusal};
 use crate::git::{Heads, Oid, Push};
-use crate::render::workload::Kind;
+use crate::render;
 
 /// Whether a person means `id` by `name`: its live path, its Rollout's name, or `path:name`.
 pub(super) fn is_called(id: &AppId, name: &str) -> bool {
@@ -176,13 +176,17 @@ impl Reconciler<'_> {
 impl Reconciler<'_> {
     /// How many pods the workload has, where the cluster alone knows and a release is on its way or about to begin.
     fn counted(&mut self, heads: &Heads, settings: &Repository, app: &App) -> Result<Option<u32>, Trouble> {
-        let rollout = match (&app.origin, heads.live, &app.state) {
-            (Origin::Fresh(fresh), _, _) => Some(fresh.rollout.clone()),
-            (_, Some(live), Some(_)) => layout::read_rollout(&*self.repo, live, &app.id)?,
-            _ => None,
+        let size = match (&app.origin, heads.live, &app.state) {
+            (_, _, None) => return Ok(None),
+            (Origin::Fresh(fresh), _, _) => render::size(&fresh.rollout, &fresh.objects),
+            (_, Some(live), Some(_)) => {
+                let rollout = layout::read_rollout(&*self.repo, live, &app.id)?;
+                let objects = layout::read_slot(&*self.repo, live, &app.id, "stable")?;
+                rollout.zip(objects).map_or(Ok(Some(0)), |(rollout, objects)| render::size(&rollout, &objects))
+            }
+            _ => Ok(Some(0)),
         };
-        let alone = rollout.is_some_and(|rollout| Kind::of(&rollout.workload) == Ok(Kind::AdvancedDaemonSet));
-        if !alone || app.state.is_none() {
+        if size != Ok(None) {
             return Ok(None);
         }
         Ok(self.gather(heads, settings, app, true)?.counts().map(|counts| counts.size))

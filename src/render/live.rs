@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::workload::{Kind, Reach, extra};
+use super::workload::{Kind, Reach, autoscaler, extra};
 use super::{Pods, RenderError, Selector, Shape, traffic};
-use crate::api::{Rollout, WorkloadRef};
+use crate::api::{Rollout, Style, WorkloadRef};
 use crate::manifest::{Object, ObjectSet, digest};
 
 /// The label on pod templates that tells versions apart from Git alone.
@@ -37,6 +37,13 @@ pub fn workload<'a>(objects: &'a ObjectSet, reference: &WorkloadRef) -> Result<&
         .ok_or_else(|| RenderError::Missing { what: reference.kind.clone(), name: reference.name.clone() })
 }
 
+/// Pods that the workload shall have; `None` where only the cluster knows: an autoscaler owns its size, or nodes do.
+pub fn size(rollout: &Rollout, objects: &ObjectSet) -> Result<Option<u32>, RenderError> {
+    let object = workload(objects, &rollout.workload)?;
+    let own = Kind::of(&rollout.workload)?.size(object);
+    Ok(own.filter(|_| autoscaler::of(objects, object).is_none()))
+}
+
 /// The digest of the workload's pod template, without the label that Windlass adds: ten hex digits.
 pub fn revision(objects: &ObjectSet, reference: &WorkloadRef) -> Result<String, RenderError> {
     let mut object = workload(objects, reference)?.clone();
@@ -55,21 +62,7 @@ pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> 
     let object = workload(objects, &rollout.workload)?;
     Kind::of(&rollout.workload)?.check(object)?;
     extra::check(objects, object, rollout)?;
-    for other in objects.values() {
-        let target = match other.kind() {
-            "HorizontalPodAutoscaler" | "ScaledObject" => "/spec/scaleTargetRef",
-            _ => continue,
-        };
-        if other.text(&format!("{target}/name")) == Some(object.name())
-            && other.text(&format!("{target}/kind")).unwrap_or("Deployment") == object.kind()
-        {
-            return Err(RenderError::Unsupported {
-                provider: "this version of Windlass".to_owned(),
-                what: format!("a release of a workload that {} `{}` scales", other.kind(), other.name()),
-                hint: "set `spec.replicas` in the source and leave the autoscaler out until autoscalers are supported".to_owned(),
-            });
-        }
-    }
+    autoscaler::check(objects, object, rollout)?;
     match traffic::check(objects, rollout).into_iter().next() {
         Some((_, error)) => Err(error),
         None => Ok(()),
@@ -100,6 +93,12 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
         }
     }
     objects.insert(object);
+    if rollout.style == Style::BlueGreen
+        && let Some(mut scaler) = autoscaler::of(&objects, workload(&objects, &rollout.workload)?).cloned()
+    {
+        autoscaler::freeze(&mut scaler, shape);
+        objects.insert(scaler);
+    }
     let mut shown = vec![rollout.workload.clone()];
     if let (Some(pods), Some(candidate)) = (shape.extra, slots.candidate) {
         let mut second = extra::deployment(workload(candidate, &rollout.workload)?, rollout, pods);

@@ -5,6 +5,7 @@
 
 mod advanced_daemon_set;
 mod advanced_stateful_set;
+pub mod autoscaler;
 mod clone_set;
 pub mod deployment;
 pub mod extra;
@@ -161,7 +162,7 @@ impl Kind {
     /// Writes the fields that hold the workload where `reach` wants it.
     pub fn hold(self, workload: &mut Object, reach: Reach) {
         match self {
-            Self::Deployment => deployment::hold(workload, reach.from, reach.to, reach.phase),
+            Self::Deployment => deployment::hold(workload, reach),
             Self::StatefulSet | Self::AdvancedStatefulSet => {
                 workload.set(&["spec", "updateStrategy", "type"], Value::String("RollingUpdate".to_owned()));
                 self.set_partition(workload, partition::pods(reach));

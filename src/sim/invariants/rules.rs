@@ -11,8 +11,9 @@ use crate::api::{Amount, Gate, Pause, Rollout, Style};
 use crate::engine::{self, Command, History, Input, Leg, Phase, State};
 use crate::manifest::ObjectSet;
 use crate::reconcile::layout::AppId;
-use crate::render::workload::{Kind, stays_old};
+use crate::render::workload::stays_old;
 use crate::render::{self, Pods, REVISION_LABEL, Routes};
+use crate::sim::cluster::IntOrPercent;
 
 /// What must be remembered from commit to commit.
 #[derive(Debug, Default)]
@@ -169,8 +170,7 @@ fn updated(state: &State, size: Option<u32>) -> u32 {
 /// `None` where only the cluster knows.
 fn size(side: &Side) -> Option<u32> {
     let objects = side.candidate.as_ref().unwrap_or(&side.stable);
-    let workload = render::find_workload(objects, &side.rollout.workload).ok()?;
-    Kind::of(&side.rollout.workload).ok()?.size(workload)
+    render::size(&side.rollout, objects).ok().flatten()
 }
 
 fn pods_never_shrink(step: &Step, before: &Side, after: &Side, say: &mut impl FnMut(Rule, String)) {
@@ -238,13 +238,13 @@ fn asked(side: &Side, live: &ObjectSet) -> (u32, String) {
         at.iter().find_map(|at| workload.get(&format!("/spec/{at}/{field}"))).cloned().unwrap_or(Value::Null)
     };
     let number = |value: &Value| u32::try_from(value.as_u64().unwrap_or(0)).unwrap_or(u32::MAX);
+    // Of a workload whose size is the cluster's, the state alone can tell it.
+    let held = match side.state.shape.pods {
+        Pods::Held { size, .. } => size,
+        _ => 0,
+    };
+    let size = size(side).unwrap_or(held);
     if workload.kind() != "Deployment" {
-        // Of a workload whose size is the cluster's, the state alone can tell it.
-        let held = match side.state.shape.pods {
-            Pods::Held { size, .. } => size,
-            _ => 0,
-        };
-        let size = size(side).unwrap_or(held);
         let kept = match rolling("partition") {
             Value::String(text) => text.trim_end_matches('%').parse().map_or(0, |percent| stays_old(percent, size)),
             pods => number(&pods),
@@ -252,7 +252,8 @@ fn asked(side: &Side, live: &ObjectSet) -> (u32, String) {
         return (if kept == 0 { u32::MAX } else { size.saturating_sub(kept) }, revision);
     }
     let held = workload.get("/spec/minReadySeconds").and_then(Value::as_u64) == Some(2_147_483_646);
-    let pods = if held { number(&rolling("maxSurge")) + number(&rolling("maxUnavailable")) } else { u32::MAX };
+    let amount = |field: &str, up: bool| IntOrPercent::read(&rolling(field)).map_or(0, |amount| amount.of(size, up));
+    let pods = if held { amount("maxSurge", true) + amount("maxUnavailable", false) } else { u32::MAX };
     (pods, revision)
 }
 

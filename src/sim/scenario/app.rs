@@ -23,12 +23,12 @@ pub struct App {
 /// Options of `app` and `set`, so that a slip of the pen is an error.
 const OPTIONS: [&str; 27] = [
     "kind",
+    "autoscaler",
     "style",
     "canary-label",
     "partition",
     "parallel",
     "unordered",
-    "size-unset",
     "path",
     "name",
     "image",
@@ -137,6 +137,27 @@ impl App {
             None => {}
             Some(other) => return Err(format!("route={other}: there are none, ingress, gateway")),
         }
+        let WorkloadRef { api_version, kind, name } = self.workload();
+        let target = format!("  scaleTargetRef: {{apiVersion: {api_version}, kind: {kind}, name: {name}}}\n");
+        let hpa = |version: &str| {
+            format!(
+                "apiVersion: autoscaling/{version}\nkind: HorizontalPodAutoscaler\nmetadata: {{name: {name}, namespace: {NAMESPACE}}}\n\
+                 spec:\n{target}  minReplicas: 2\n  maxReplicas: 50\n"
+            )
+        };
+        match self.get("autoscaler") {
+            Some("v1") => drop(files.insert(format!("{}/autoscaler.yaml", self.path), hpa("v1"))),
+            Some("v2" | "keep") => drop(files.insert(format!("{}/autoscaler.yaml", self.path), hpa("v2"))),
+            Some("keda") => {
+                let text = format!(
+                    "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {{name: {name}, namespace: {NAMESPACE}}}\nspec:\n\
+                     {target}  triggers: []\n"
+                );
+                files.insert(format!("{}/autoscaler.yaml", self.path), text);
+            }
+            None => {}
+            Some(other) => return Err(format!("autoscaler={other}: there are v1, v2, keda, keep (with replicas)")),
+        }
         let rollout = self.rollout()?;
         files.insert(format!("{}/rollout.yaml", self.path), rollout);
         Ok(files)
@@ -203,7 +224,7 @@ impl App {
         let image = self.get("image").unwrap_or("1");
         let strategy = self.strategy();
         let mut own = String::new();
-        if !kind.ends_with("DaemonSet") && self.get("size-unset").is_none() {
+        if !kind.ends_with("DaemonSet") && self.get("autoscaler").is_none_or(|scaler| scaler == "keep") {
             own.push_str(&format!("  replicas: {}\n", self.get("replicas").unwrap_or("5")));
         }
         if kind == "StatefulSet" {
