@@ -14,7 +14,7 @@ pub(crate) mod rests;
 pub(crate) mod servers;
 pub(crate) mod watch;
 
-mod ordered;
+mod kinds;
 mod releases;
 mod rivals;
 mod trials;

@@ -207,3 +207,30 @@ fn the_reference_of_workloads_is_what_steps_write() {
         "docs/reference/workloads.md is not what steps write; write it anew: WINDLASS_UPDATE=1 cargo test --test main reference"
     );
 }
+
+/// Kruise's older files name no style: of a Deployment that is a second Deployment.
+#[test]
+fn a_v1alpha1_file_without_a_style_has_a_second_deployment() {
+    let text = "apiVersion: rollouts.kruise.io/v1alpha1\nkind: Rollout\nmetadata: {name: shop}\nspec:\n  objectRef:\n    workloadRef: {apiVersion: \
+                apps/v1, kind: Deployment, name: shop}\n  strategy:\n    canary:\n      patchPodTemplateMetadata: {labels: {track: canary}}\n      \
+                steps: [{weight: 20, pause: {duration: 0}}, {weight: 60, pause: {duration: 0}}]\n";
+    let read = api::read("rollout.yaml", text);
+    let errors: Vec<_> = read.findings.iter().filter(|finding| finding.is_error()).collect();
+    assert!(errors.iter().all(|finding| finding.message.contains("trafficRoutings")), "{errors:?}");
+    let text = text.replace("weight: 20", "replicas: 20%").replace("weight: 60", "replicas: 60%");
+    let read = api::read("rollout.yaml", &text);
+    let Some(Meaning::Rollout(rollout)) = read.documents.into_iter().next().map(api::Document::into_meaning) else {
+        panic!("{:?}", read.findings)
+    };
+    assert_eq!(rollout.style, api::Style::Canary);
+    let kind = ("apps/v1", "Deployment", "Deployment");
+    let titles: Vec<String> = rows(kind, &rollout).into_iter().map(|(title, _)| title).collect();
+    assert_eq!(
+        titles[..3],
+        [
+            "step 1/2, grow to 2 canary pods",
+            "step 2/2, grow to 6 canary pods",
+            "finalise, the workload's own strategy takes over"
+        ]
+    );
+}
