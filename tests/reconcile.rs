@@ -199,7 +199,7 @@ fn carry_out(deed: &Deed, remote: &Remote, world: &Quick) {
             put(remote, "deploy", &path, Some(&format!("# {}\n{}", remote.updates(), manifests(&name(app), 9))));
         }
         Deed::Beside(live) => {
-            put(remote, if live { "deploy" } else { "main" }, "beside.txt", Some(&remote.updates().to_string()))
+            put(remote, if live { "deploy" } else { "main" }, "beside.txt", Some(&remote.updates().to_string()));
         }
         Deed::Revert => {
             let newest = remote.log("deploy").unwrap().remove(0);

@@ -61,11 +61,16 @@ pub(super) fn is_stranded(state: &State, input: &Input<'_>) -> bool {
 
 /// Kruise's readiness of a batch (reference 2.3), and that the pods which were to go are gone.
 fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts) -> Option<String> {
-    let Counts { replicas, updated, updated_ready, .. } = counts;
+    let Counts { replicas, updated, updated_ready, ready, .. } = counts;
     let (desired, threshold, all) = match (state.shape.pods, state.leg) {
         // Traffic goes back first, however the pods are.
         (_, Leg::RollbackRoutes | Leg::RestoreRoutes) => return None,
+        (Pods::Stable, leg) if state.shape.extra.is_some() && leg != Leg::RollbackPods => {
+            (state.shape.extra.unwrap_or(0), rollout.failure_threshold.unwrap_or(Amount::Pods(0)), false)
+        }
         (Pods::Held { to, phase, size, .. }, _) => {
+            let to = ground.now(to, size);
+            let size = if ground.elastic { ground.size } else { size };
             if phase == PodsPhase::Shift && replicas > size {
                 return Some(format!("{replicas} pods run, {size} shall: old pods are going"));
             }
@@ -78,7 +83,17 @@ fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts
         (Pods::Stable | Pods::Returning { .. }, _) => return None,
     };
     if updated < desired {
-        return Some(format!("{updated} of {desired} new pods are there"));
+        let broken = ground.leaves_broken && matches!(state.leg, Leg::RollbackPods | Leg::RestorePods) && ready < replicas;
+        let stuck = if broken {
+            format!(
+                "; its controller waits for pods that are not Ready and does not replace them: delete each with `kubectl delete pod` \
+                 ({}, podManagementPolicy OrderedReady)",
+                rollout.workload.kind
+            )
+        } else {
+            String::new()
+        };
+        return Some(format!("{updated} of {desired} new pods are there{stuck}"));
     }
     let excused = match threshold {
         Amount::Pods(pods) => pods,
