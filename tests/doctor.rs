@@ -30,6 +30,7 @@ fn app() -> Wanted {
         routes: false,
         observe: Observe::Kubernetes,
         is_adopted: true,
+        is_scaled: false,
     }
 }
 

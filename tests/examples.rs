@@ -73,7 +73,8 @@ fn every_example_is_tested() {
     let mut names: Vec<String> =
         std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["ingress-nginx", "istio", "kruise", "kustomize-gateway-api", "plain-deployment"]);
+    let all = ["ingress-nginx", "istio", "kruise", "kustomize-gateway-api", "open-kruise", "plain-deployment", "stateful-set"];
+    assert_eq!(names, all);
     for name in names {
         let readme = std::fs::read_to_string(root.join(&name).join("README.md")).unwrap();
         assert!(readme.lines().count() <= 20, "{name}/README.md is longer than a screen");
@@ -226,5 +227,49 @@ fn kruise() {
             "finalise, the workload's own strategy takes over",
             "release 1 complete",
         ]
+    );
+}
+
+#[test]
+fn stateful_set() {
+    let desk = copy("stateful-set");
+    desk.windlass(&["run"]).exits(0);
+    desk.edit("apps/db/statefulset.yaml", "db:16.3", "db:16.4").commit("db 16.4");
+    assert_eq!(
+        release(&desk, "db", &[], 1),
+        [
+            "step 1/3, replace up to 1 of 3 pods",
+            "step 1/3, evidence: settled",
+            "step 1/3, approved by Ada",
+            "step 2/3, replace up to 2 of 3 pods",
+            "step 3/3, replace up to 3 of 3 pods",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
+    );
+}
+
+#[test]
+fn open_kruise() {
+    let desk = copy("open-kruise");
+    desk.windlass(&["run"]).exits(0);
+    desk.edit("apps/clones/cloneset.yaml", "clones:1.0.0", "clones:1.1.0").commit("clones 1.1.0");
+    let steps = [
+        "step 1/2, replace up to 2 of 10 pods",
+        "step 2/2, replace up to 10 of 10 pods",
+        "finalise, the workload's own strategy takes over",
+        "release 1 complete",
+    ];
+    assert_eq!(release(&desk, "clones", &[], 0), steps);
+    desk.edit("apps/ordered/statefulset.yaml", "ordered:1.0.0", "ordered:1.1.0").commit("ordered 1.1.0");
+    assert_eq!(release(&desk, "ordered", &[], 0), steps.map(|step| step.replace("10 of 10", "6 of 6").replace("of 10", "of 6")));
+    // How many nodes there are is known to a cluster alone: without one, nothing is planned and nothing released.
+    desk.edit("apps/agents/daemonset.yaml", "agents:1.0.0", "agents:1.1.0").commit("agents 1.1.0");
+    let said = desk.windlass(&["plan", "agents"]);
+    assert!(
+        said.out.contains("known to the cluster alone") || said.err.contains("known to the cluster alone"),
+        "{}{}",
+        said.out,
+        said.err
     );
 }

@@ -17,6 +17,7 @@ pub(crate) mod watch;
 mod doctor;
 mod ground;
 mod kills;
+mod kinds;
 mod observers;
 mod race;
 mod releases;

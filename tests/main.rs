@@ -24,4 +24,5 @@ mod reconcile;
 mod scenarios;
 mod source;
 mod traffic;
+mod workloads;
 mod world;

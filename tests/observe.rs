@@ -6,5 +6,6 @@ mod flux;
 mod kubernetes;
 mod lineage;
 mod places;
+mod revisions;
 mod timed;
 mod watch;

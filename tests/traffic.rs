@@ -144,6 +144,7 @@ fn rollout(routings: Vec<TrafficRouting>, steps: Vec<Step>) -> Rollout {
         steps,
         routings,
         failure_threshold: None,
+        extra_metadata: None,
         observe: None,
         metrics: Vec::new(),
         on_failure: OnFailure::Rollback,

@@ -58,6 +58,7 @@ fn rollout(
     style: model::Style,
 ) -> Result<model::Rollout, Unusable> {
     let paused = strategy.paused;
+    let metadata_of_extra = strategy.canary.as_ref().and_then(|canary| canary.patch_pod_template_metadata.clone());
     let (steps, routings, threshold, single) = match (strategy.canary, strategy.blue_green) {
         (Some(canary), None) => {
             (canary.steps, canary.traffic_routings, canary.failure_threshold, canary.disable_generate_canary_service)
@@ -74,6 +75,9 @@ fn rollout(
         style,
         steps: steps.into_iter().map(step).collect::<Result<_, _>>()?,
         routings: routings.into_iter().map(|one| routing(one, single)).collect::<Result<_, _>>()?,
+        extra_metadata: metadata_of_extra
+            .filter(|_| style == model::Style::Canary)
+            .map(|patch| model::PodMetadata { labels: patch.labels, annotations: patch.annotations }),
         failure_threshold: threshold.map(|threshold| amount(&threshold, "failureThreshold")).transpose()?,
         observe: None,
         metrics: Vec::new(),

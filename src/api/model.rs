@@ -2,6 +2,8 @@
 //!
 //! The parser, the schema and the documentation work on the documents; everything behind `api/` works on these types.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A whole number of pods, or a percentage of the workload's size.
@@ -52,6 +54,9 @@ pub struct Rollout {
     pub routings: Vec<TrafficRouting>,
     /// How many updated pods of a batch may be unready (percent of the updated pods, rounded up).
     pub failure_threshold: Option<Amount>,
+    /// Labels and annotations for the pods of the second Deployment (canary style).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_metadata: Option<PodMetadata>,
     /// How convergence is observed; `None` takes the repository's default.
     pub observe: Option<Observe>,
     /// Metrics that every step is judged by, after its shift.
@@ -59,6 +64,13 @@ pub struct Rollout {
     pub on_failure: OnFailure,
     /// Let a renderer's own Secret data into Git.
     pub allow_secrets: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodMetadata {
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -200,7 +200,7 @@ fn promote(input: &Input<'_>, state: &State, by: &str) -> Result<Move, Refusal> 
     let mut next = state.clone();
     next.phase = Phase::Finalising;
     next.paused = None;
-    let (leg, shape) = legs::finalise(&next.shape);
+    let (leg, shape) = legs::finalise(input.rollout, &next.shape);
     let next = moves::advance(next, input, leg, shape);
     let why = vec![format!("{by} promoted the candidate at step {}: its remaining gates were passed over.", state.step)];
     let mut commit = moves::commit(input, next, NextSlots::kept(input), leg, why, Vec::new())?;

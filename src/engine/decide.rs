@@ -222,7 +222,9 @@ fn not_applied(input: &Input<'_>, state: &State) -> Option<Hold> {
 
 fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts) -> Result<Decision, RenderError> {
     let rollout = input.rollout;
-    let ground = Ground::of(rollout, source.objects)?;
+    let counted = moves::counted(input, None);
+    moves::size_is_known(rollout, source.objects, counted)?;
+    let ground = Ground::of(rollout, source.objects, counted)?;
     let mut next = moves::enter_step(state.clone(), 1);
     next.phase = Phase::Releasing;
     next.release += 1;
@@ -254,7 +256,7 @@ fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts
     let (leg, shape) = match ground.size {
         0 => {
             next.phase = Phase::Finalising;
-            legs::finalise(&next.shape)
+            legs::finalise(rollout, &next.shape)
         }
         _ => {
             let narrow = moves::narrow(&next);
@@ -262,7 +264,7 @@ fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts
                 Some(step) => step,
                 None => {
                     next.phase = Phase::Finalising;
-                    legs::finalise(&next.shape)
+                    legs::finalise(rollout, &next.shape)
                 }
             }
         }
@@ -294,9 +296,9 @@ fn news_in_release(input: &Input<'_>, state: &State, source: &Source<'_>) -> Res
 fn sync_in_release(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts) -> Result<Decision, RenderError> {
     let rollout = input.rollout;
     let (Some(stable), Some(before)) = (input.stable, input.candidate) else { return Err(moves::missing_slot("candidate")) };
-    let ground = Ground::of(rollout, source.objects)?;
+    let ground = Ground::of(rollout, source.objects, moves::counted(input, Some(state)))?;
     let stable = moves::synced_stable(rollout, stable, before, source.objects)?;
-    let shape = legs::resized(&state.shape, ground.size, ground.surges);
+    let shape = legs::resized(rollout, state.step, &state.shape, ground);
     let mut next = moves::advance(state.clone(), input, Leg::Sync, shape);
     next.stable = moves::facts(rollout, &stable, &state.stable.source)?;
     next.candidate = Some(facts);
@@ -357,6 +359,15 @@ fn releasing(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision
     if wait::is_stranded(&state, input) && state.leg != Leg::RestoreRoutes {
         return restore(input, state);
     }
+    if let Pods::Held { size, .. } = state.shape.pods
+        && ground.counted
+        && !ground.elastic
+        && size != ground.size
+    {
+        let shape = legs::resized(rollout, state.step, &state.shape, ground);
+        let why = vec![format!("The cluster wants {} pods of it now; at the last move it wanted {size}.", ground.size)];
+        return step(input, state, Leg::Grow, shape, why, Vec::new());
+    }
     if let Some(decision) = waiting(input, &state, ground)? {
         return Ok(decision);
     }
@@ -390,7 +401,8 @@ fn releasing(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision
 /// The cluster has lost the stable pods. Looks at the metrics so far were about another cluster, or about one without them.
 fn restore(input: &Input<'_>, state: State) -> Result<Decision, RenderError> {
     let stable = input.stable.ok_or_else(|| moves::missing_slot("stable"))?;
-    let (leg, shape) = legs::restore(&state.shape, Ground::of(input.rollout, stable)?.surges);
+    let ground = Ground::of(input.rollout, stable, moves::counted(input, Some(&state)))?;
+    let (leg, shape) = legs::restore(input.rollout, &state.shape, ground);
     let why = vec![match state.leg {
         Leg::RestoreRoutes => done(input, &state),
         _ => {
@@ -438,7 +450,7 @@ fn next_step(input: &Input<'_>, state: State, ground: Ground, facts: Vec<GateFac
     if following > last {
         let mut next = state;
         next.phase = Phase::Finalising;
-        let (leg, shape) = legs::finalise(&next.shape);
+        let (leg, shape) = legs::finalise(input.rollout, &next.shape);
         return step(input, next, leg, shape, why, facts);
     }
     let next = moves::enter_step(state, following);
@@ -455,7 +467,7 @@ fn finalising(input: &Input<'_>, state: State, ground: Ground) -> Result<Decisio
     if let Some(decision) = waiting(input, &state, ground)? {
         return Ok(decision);
     }
-    let (leg, shape) = legs::finalise(&state.shape);
+    let (leg, shape) = legs::finalise(input.rollout, &state.shape);
     let why = vec![done(input, &state)];
     if leg != Leg::Complete {
         return step(input, state, leg, shape, why, Vec::new());

@@ -27,7 +27,8 @@ pub struct Planned {
 }
 
 /// The commits from `state` until the release has ended, if every gate passes at once and people approve; and the hold that
-/// stands in the way of any further one, where there is such.
+/// stands in the way of any further one, where there is such. `counted`: how many pods the workload has, where the cluster alone
+/// knows. `reader`: whether a cluster is looked at.
 ///
 /// # Errors
 /// The Rollout and the objects do not fit together.
@@ -36,7 +37,7 @@ pub fn forecast(
     state: Option<&State>,
     slots: (Option<&ObjectSet>, Option<&ObjectSet>),
     source: Option<&Source<'_>>,
-    reader: bool,
+    (reader, counted): (bool, Option<u32>),
     now: Timestamp,
 ) -> Result<(Vec<Planned>, Option<Hold>), RenderError> {
     let mut state = state.cloned();
@@ -48,12 +49,15 @@ pub fn forecast(
     let mut history = History::Ours;
     let mut stands = None;
     for _ in 0..LIMIT {
-        let (size, before) = state.as_ref().map_or((0, 0), |state| ground(rollout, state, stable.as_ref(), candidate.as_ref()));
+        let (size, before) =
+            state.as_ref().map_or((0, 0), |state| ground(rollout, state, (stable.as_ref(), candidate.as_ref()), counted));
+        // What nobody can know is not made up.
+        let known = size > 0 || counted.is_some() || state.is_none() || !counts_alone(rollout, stable.as_ref());
         let placeholder = Selector { key: "pod-template-hash".to_owned(), value: "of-the-running-pods".to_owned() };
         let sight = Sight {
             applied: true,
             missing: None,
-            counts: Some(Counts { replicas: size, updated: before, updated_ready: before, ready: size }),
+            counts: known.then_some(Counts { size, replicas: size, updated: before, updated_ready: before, ready: size }),
             revision_label: reader.then_some(placeholder),
         };
         let input = Input {
@@ -91,7 +95,7 @@ pub fn forecast(
                 next.tree.clone_from(&commit.live.mark);
                 stable = Some(commit.stable.clone());
                 candidate.clone_from(&commit.candidate);
-                let pods = pods(rollout, &next, stable.as_ref(), candidate.as_ref());
+                let pods = pods(rollout, &next, (stable.as_ref(), candidate.as_ref()), counted);
                 let after = clock.as_second() - now.as_second();
                 let waits = std::mem::take(&mut waits);
                 state = Some(next);
@@ -121,28 +125,39 @@ pub fn forecast(
     Ok((planned, stands))
 }
 
+/// Whether the cluster alone knows how many pods there are.
+fn counts_alone(rollout: &Rollout, objects: Option<&ObjectSet>) -> bool {
+    objects.and_then(|objects| legs::Ground::of(rollout, objects, None).ok()).is_some_and(|ground| ground.counted)
+}
+
 fn good(metric: &Metric, at: Timestamp) -> Look {
     let value = metric.max.or(metric.min).unwrap_or(0.0);
     Look { metric: metric.name.clone(), at, query: "forecast".to_owned(), answer: Answer::Samples(vec![value]) }
 }
 
-fn ground(rollout: &Rollout, state: &State, stable: Option<&ObjectSet>, candidate: Option<&ObjectSet>) -> (u32, u32) {
+/// The slots' objects.
+type Both<'a> = (Option<&'a ObjectSet>, Option<&'a ObjectSet>);
+
+fn ground(rollout: &Rollout, state: &State, (stable, candidate): Both<'_>, counted: Option<u32>) -> (u32, u32) {
     let objects = candidate.or(stable);
-    let Some(Ok(ground)) = objects.map(|objects| legs::Ground::of(rollout, objects)) else { return (0, 0) };
-    let updated = match state.shape.pods {
-        Pods::Stable | Pods::Returning { .. } => ground.size,
-        pods => legs::updated(pods, ground.size),
+    let Some(Ok(ground)) = objects.map(|objects| legs::Ground::of(rollout, objects, counted)) else { return (0, 0) };
+    let updated = match (state.shape.pods, state.shape.extra) {
+        (Pods::Stable | Pods::Returning { .. }, None) => ground.size,
+        _ => legs::updated(&state.shape, ground.size),
     };
     (ground.size, updated)
 }
 
 /// Updated pods and all pods that the move leads to.
-fn pods(rollout: &Rollout, state: &State, stable: Option<&ObjectSet>, candidate: Option<&ObjectSet>) -> (u32, u32) {
-    let (size, _) = ground(rollout, state, stable, candidate);
+fn pods(rollout: &Rollout, state: &State, slots: Both<'_>, counted: Option<u32>) -> (u32, u32) {
+    let (size, _) = ground(rollout, state, slots, counted);
     match state.shape.pods {
-        Pods::Stable | Pods::Returning { .. } => (0, size),
-        Pods::Candidate => (size, size),
-        Pods::Held { size, from, to, phase: PodsPhase::Grow } => (to, size.saturating_sub(from) + to),
+        Pods::Stable | Pods::Returning { .. } => {
+            let extra = state.shape.extra.unwrap_or(0);
+            (extra, size.saturating_add(extra))
+        }
+        Pods::Candidate => (size, size.saturating_add(state.shape.extra.unwrap_or(0))),
+        Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (to, size.saturating_sub(from) + to),
         Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (to, size),
     }
 }

@@ -82,6 +82,8 @@ pub struct Sight {
 /// Pods, as the workload's controllers count them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Pods that the workload shall have, as the cluster knows it.
+    pub size: u32,
     pub replicas: u32,
     pub updated: u32,
     pub updated_ready: u32,

@@ -6,40 +6,108 @@
 //! convergence between them share a commit.
 
 use super::state::Leg;
-use crate::api::{Rollout, Style};
-use crate::manifest::{Object, ObjectSet};
+use crate::api::{Amount, Rollout, Step, Style};
+use crate::manifest::ObjectSet;
 use crate::render::workload::deployment::{self, Part};
-use crate::render::{Pods, PodsPhase, RenderError, Routes, Selector, Shape, find_workload};
+use crate::render::workload::{Kind, autoscaler};
+use crate::render::{self, Pods, PodsPhase, RenderError, Routes, Selector, Shape, find_workload};
 
 /// What the workload of the candidate allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ground {
+    pub kind: Kind,
     /// Pods that the workload shall have.
     pub size: u32,
+    /// Whether that is known to the cluster alone.
+    pub counted: bool,
+    /// Whether what holds the workload is percentages: the parts follow another size without a commit.
+    pub elastic: bool,
     /// Whether new pods may come before old ones go.
     pub surges: bool,
-    /// Where they may not: how many pods may be missing at once.
+    /// Where they may not: how many pods one move may take away.
     pub at_once: u32,
+    /// Whether updated pods are always those with the highest ordinals.
+    pub ordinal: bool,
+    /// Whether the workload's own strategy would keep some pods at an older version.
+    pub holds_back: bool,
+    /// Whether its controller leaves a pod in place that never gets Ready.
+    pub leaves_broken: bool,
 }
 
 impl Ground {
-    pub fn of(rollout: &Rollout, objects: &ObjectSet) -> Result<Self, RenderError> {
-        let workload: &Object = find_workload(objects, &rollout.workload)?;
-        let size = deployment::size(workload);
-        Ok(Self { size, surges: deployment::surges(workload), at_once: deployment::at_once(workload, size) })
+    /// `counted`: the size that the cluster tells, or told last; it counts where the objects name none.
+    ///
+    /// # Errors
+    /// There is no such workload, or its kind cannot be released.
+    pub fn of(rollout: &Rollout, objects: &ObjectSet, counted: Option<u32>) -> Result<Self, RenderError> {
+        let kind = Kind::of(&rollout.workload)?;
+        let workload = find_workload(objects, &rollout.workload)?;
+        let own = render::size(rollout, objects)?;
+        let size = own.or(counted).unwrap_or(0);
+        Ok(Self {
+            kind,
+            size,
+            counted: own.is_none(),
+            elastic: autoscaler::of(objects, workload).is_some() && autoscaler::is_elastic(kind, rollout),
+            surges: kind.surges(workload),
+            at_once: kind.at_once(workload, size),
+            ordinal: kind.is_ordinal(workload),
+            holds_back: kind.holds_back(workload),
+            leaves_broken: kind.leaves_broken_pods(workload),
+        })
+    }
+
+    /// Updated pods that `step` (1-based) asks for; the workload's size past the last step.
+    pub fn target(self, rollout: &Rollout, step: u32) -> u32 {
+        wanted(rollout, step).map_or(self.size, |amount| match rollout.style {
+            Style::Partition => self.kind.target(amount, self.size),
+            // The stable pods are all there: no cap keeps one of them.
+            Style::Canary | Style::BlueGreen => amount.of(self.size),
+        })
+    }
+
+    /// The percentage of `step`, where `pods` is what it means and the workload can be told one.
+    fn percent(self, rollout: &Rollout, step: u32, pods: u32) -> Option<u32> {
+        match wanted(rollout, step) {
+            Some(Amount::Percent(percent))
+                if (self.elastic || self.kind.takes_percent()) && pods == self.target(rollout, step) =>
+            {
+                Some(percent)
+            }
+            _ if self.elastic => Some(percent_of(pods, self.size)),
+            _ => None,
+        }
+    }
+
+    /// Whether percentages hold the workload at what `step` wants, whatever its size has become.
+    fn has_enough(self, rollout: &Rollout, step: u32, pods: Pods) -> bool {
+        let wants = match wanted(rollout, step) {
+            Some(Amount::Percent(percent)) => percent,
+            _ => percent_of(self.target(rollout, step), self.size),
+        };
+        self.elastic && matches!(pods, Pods::Held { percent: Some(percent), .. } if percent >= wants)
+    }
+
+    /// The updated pods of a shape that was made for another size.
+    pub(super) fn now(self, to: u32, size: u32) -> u32 {
+        if self.elastic { deployment::scaled(to, size, self.size) } else { to }
     }
 }
 
-/// Updated pods that `step` (1-based) asks for; the workload's size past the last step.
-pub fn target(rollout: &Rollout, step: u32, size: u32) -> u32 {
+/// Percent of `size` that `pods` are, rounded up.
+fn percent_of(pods: u32, size: u32) -> u32 {
+    u32::try_from((u64::from(pods) * 100).div_ceil(u64::from(size.max(1)))).unwrap_or(100).min(100)
+}
+
+fn wanted(rollout: &Rollout, step: u32) -> Option<Amount> {
     let index = usize::try_from(step).unwrap_or(usize::MAX).saturating_sub(1);
-    rollout.steps.get(index).map_or(size, |step| deployment::target(step.replicas, size))
+    rollout.steps.get(index).map(|step| step.replicas)
 }
 
 /// The updated pods of a shape.
-pub(super) fn updated(pods: Pods, size: u32) -> u32 {
-    match pods {
-        Pods::Stable | Pods::Returning { .. } => 0,
+pub(super) fn updated(shape: &Shape, size: u32) -> u32 {
+    match shape.pods {
+        Pods::Stable | Pods::Returning { .. } => shape.extra.unwrap_or(0),
         Pods::Held { to, .. } => to,
         Pods::Candidate => size,
     }
@@ -56,8 +124,12 @@ pub(super) fn within_step(
 ) -> Option<(Leg, Shape)> {
     let index = usize::try_from(step).unwrap_or(usize::MAX).saturating_sub(1);
     let wanted = rollout.steps.get(index)?;
-    let before = updated(shape.pods, ground.size);
-    let pods = target(rollout, step, ground.size).max(before);
+    let before = match shape.pods {
+        Pods::Held { size, to, .. } => ground.now(to, size),
+        _ => updated(shape, ground.size),
+    };
+    let enough = ground.has_enough(rollout, step, shape.pods);
+    let pods = if enough { before } else { ground.target(rollout, step).max(before) };
     // A batch that takes all pods leaves routing as it is: there is nothing to tell apart (Kruise, 2.4 a).
     let all = rollout.style == Style::Partition && pods >= ground.size;
     let routed = !rollout.routings.is_empty() && wanted.routes();
@@ -74,39 +146,78 @@ pub(super) fn within_step(
     if !routed {
         next.canary_services = false;
     }
-    let held_at_size = matches!(shape.pods, Pods::Held { size, .. } if size == ground.size);
+    if rollout.style == Style::Canary {
+        if shape.extra.is_none() || pods > before {
+            next.extra = Some(pods);
+            next.union = true;
+            if routed {
+                next.stable_selector = narrow.cloned();
+            }
+            return Some((Leg::Grow, next));
+        }
+        if routed {
+            route(&mut next, wanted, narrow);
+        }
+        return (next != *shape).then_some((Leg::Shift, next));
+    }
+    let held_at_size = matches!(shape.pods, Pods::Held { size, .. } if size == ground.size || ground.elastic);
     if !held_at_size || pods > before {
         // Where old pods go first, no more of them at once than the user allows: a large step takes several moves.
-        let (phase, to) = match ground.surges {
-            true => (PodsPhase::Grow, pods),
-            false => (PodsPhase::Shift, pods.min(before.saturating_add(ground.at_once))),
+        let (phase, from, to) = match (rollout.style, ground.surges) {
+            // No old pod goes, however many new ones have come.
+            (Style::BlueGreen, _) => (PodsPhase::Grow, 0, pods),
+            (_, true) => (PodsPhase::Grow, before, pods),
+            (_, false) => (PodsPhase::Shift, before, pods.min(before.saturating_add(ground.at_once))),
         };
-        next.pods = Pods::Held { size: ground.size, from: before, to, phase };
+        next.pods = Pods::Held { size: ground.size, from, to, phase, percent: ground.percent(rollout, step, to) };
         next.union = true;
         if routed && !all {
             next.stable_selector = narrow.cloned();
         }
         return Some((Leg::Grow, next));
     }
-    if let Pods::Held { size, from, to, phase: PodsPhase::Grow } = shape.pods {
-        next.pods = Pods::Held { size, from, to, phase: PodsPhase::Shift };
+    if let Pods::Held { size, from, to, phase: PodsPhase::Grow, percent } = shape.pods
+        && rollout.style != Style::BlueGreen
+    {
+        next.pods = Pods::Held { size, from, to, phase: PodsPhase::Shift, percent };
     }
     if routed && !all {
-        next.stable_selector = narrow.cloned();
-        next.canary_services = true;
-        next.routes = Routes::Split {
-            weight: wanted.traffic,
-            matches: wanted.matches.clone(),
-            request_header_modifier: wanted.request_header_modifier.clone(),
-            mirror: wanted.mirror,
-        };
+        route(&mut next, wanted, narrow);
     }
     (next != *shape).then_some((Leg::Shift, next))
 }
 
+/// Requests as `step` wants them.
+fn route(shape: &mut Shape, step: &Step, narrow: Option<&Selector>) {
+    shape.stable_selector = narrow.cloned();
+    shape.canary_services = true;
+    shape.routes = Routes::Split {
+        weight: step.traffic,
+        matches: step.matches.clone(),
+        request_header_modifier: step.request_header_modifier.clone(),
+        mirror: step.mirror,
+    };
+}
+
 /// The next move of a release that passed its last step. After [`Leg::Complete`] there is none.
-pub(super) fn finalise(shape: &Shape) -> (Leg, Shape) {
+///
+/// Where all pods are there twice (blueGreen), requests go to the new ones first, and back to the stable Service when there are
+/// no others (Kruise, reference 2.6).
+pub(super) fn finalise(rollout: &Rollout, shape: &Shape) -> (Leg, Shape) {
     let mut next = shape.clone();
+    if rollout.style == Style::BlueGreen && !rollout.routings.is_empty() {
+        let all = Routes::Split { weight: Some(100), matches: Vec::new(), request_header_modifier: None, mirror: None };
+        match shape.pods {
+            Pods::Held { .. } if shape.routes != all => {
+                return (Leg::Shift, Shape { routes: all, canary_services: true, ..next });
+            }
+            Pods::Held { .. } if shape.stable_selector.is_none() => {
+                return (Leg::Resume, Shape { pods: Pods::Candidate, union: true, ..next });
+            }
+            Pods::Candidate if shape.routes != Routes::Stable => return (Leg::Unroute, Shape { routes: Routes::Stable, ..next }),
+            _ => {}
+        }
+    }
     if shape.pods == Pods::Candidate {
         return (Leg::Complete, Shape::stable(true));
     }
@@ -124,17 +235,21 @@ pub(super) fn finalise(shape: &Shape) -> (Leg, Shape) {
 /// The next move of a rollback: traffic to stable, then the stable pods, then what is left.
 ///
 /// Held pods serve, yet count as unavailable: their replacements come first where the user lets pods surge.
-pub(super) fn roll_back(shape: &Shape, surges: bool) -> (Leg, Shape) {
+pub(super) fn roll_back(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Leg, Shape) {
     if shape.routes != Routes::Stable {
         return (Leg::RollbackRoutes, Shape { routes: Routes::Stable, ..shape.clone() });
     }
     let pods = match shape.pods {
-        Pods::Held { to, .. } if surges => Some(Pods::Returning { surge: to }),
+        // All stable pods are there.
+        Pods::Held { .. } if rollout.style == Style::BlueGreen => Some(Pods::Stable),
+        Pods::Held { to, .. } if ground.surges => Some(Pods::Returning { surge: to }),
+        Pods::Held { .. } | Pods::Candidate if ground.holds_back => Some(Pods::Returning { surge: 0 }),
         Pods::Held { .. } | Pods::Candidate => Some(Pods::Stable),
+        Pods::Stable if shape.extra.is_some() => Some(Pods::Stable),
         Pods::Stable | Pods::Returning { .. } => None,
     };
     if let Some(pods) = pods {
-        return (Leg::RollbackPods, Shape { pods, union: true, ..shape.clone() });
+        return (Leg::RollbackPods, Shape { pods, extra: None, union: true, ..shape.clone() });
     }
     (Leg::RollbackEnd, Shape::stable(shape.stable_labelled))
 }
@@ -143,24 +258,50 @@ pub(super) fn roll_back(shape: &Shape, surges: bool) -> (Leg, Shape) {
 /// that shape the step begins anew, with all of its pods in one batch.
 ///
 /// The stable Service stays narrowed all the while, so that the new version never gets more requests than the step gave it.
-pub(super) fn restore(shape: &Shape, surges: bool) -> (Leg, Shape) {
-    match roll_back(shape, surges) {
+pub(super) fn restore(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Leg, Shape) {
+    match roll_back(rollout, shape, ground) {
         (Leg::RollbackRoutes, shape) => (Leg::RestoreRoutes, shape),
         (_, shape) => (Leg::RestorePods, shape),
     }
 }
 
-/// The shape after the workload went to another size in the middle of a release. Its controller scales both versions in
-/// proportion. On the way down the shape holds them at just what that leaves: were more updated pods asked for, old pods would
-/// go before those are there. Where they are fewer than the step wants, growing to that comes next.
-pub(super) fn resized(shape: &Shape, new_size: u32, surges: bool) -> Shape {
+/// The shape after the workload went to another size in the middle of a release, at `step`.
+///
+/// Where the controller has a partition, the partition says what becomes of a changed size. A Deployment's scales both
+/// versions in proportion. On the way down the shape holds them at just what that leaves: were more updated pods asked for,
+/// old pods would go before those are there. Where they are fewer than the step wants, growing to that comes next.
+pub(super) fn resized(rollout: &Rollout, step: u32, shape: &Shape, ground: Ground) -> Shape {
     let mut next = shape.clone();
-    let Pods::Held { size, from, to, phase } = shape.pods else { return next };
-    if size == new_size {
+    // Kruise never takes pods from the second Deployment.
+    next.extra = shape.extra.map(|pods| pods.max(ground.target(rollout, step)));
+    let Pods::Held { size, from, to, phase, .. } = shape.pods else { return next };
+    let new_size = ground.size;
+    if size == new_size || ground.elastic {
+        return next;
+    }
+    if rollout.style == Style::BlueGreen {
+        let wanted = ground.target(rollout, step);
+        let to = if new_size > size { wanted.max(to) } else { wanted.max(deployment::scaled(to, size, new_size)).min(to) };
+        next.pods = Pods::Held { size: new_size, from: 0, to, phase: PodsPhase::Grow, percent: None };
+        return next;
+    }
+    if ground.kind != Kind::Deployment {
+        let updated = repartitioned(size, to, ground, ground.target(rollout, step));
+        next.pods = Pods::Held {
+            size: new_size,
+            from: updated,
+            to: updated,
+            phase: PodsPhase::Shift,
+            percent: ground.percent(rollout, step, updated),
+        };
+        if updated == 0 {
+            // Nobody is left to answer what is routed to the new version; it is routed again when there is.
+            next.routes = Routes::Stable;
+        }
         return next;
     }
     let updated = if phase == PodsPhase::Shift && new_size < size {
-        let surge = if surges { to.saturating_sub(from) } else { 0 };
+        let surge = if ground.surges { to.saturating_sub(from) } else { 0 };
         let new = Part { pods: to, most: size.saturating_add(surge) };
         deployment::shared(new, Part { pods: size.saturating_sub(to), most: size }, new_size)
     } else {
@@ -168,25 +309,41 @@ pub(super) fn resized(shape: &Shape, new_size: u32, surges: bool) -> Shape {
     };
     next.pods = if updated == 0 && to > 0 && new_size > 0 {
         // So few are left that the last updated pod went, too: it comes back before an old one goes.
-        Pods::Held { size: new_size, from: 0, to: 1, phase: PodsPhase::Grow }
+        Pods::Held { size: new_size, from: 0, to: 1, phase: PodsPhase::Grow, percent: None }
     } else {
         let from = match phase {
             PodsPhase::Grow => deployment::scaled(from, size, new_size).min(updated),
             // Both versions were scaled by this very change: neither remembers the surge that the updated pods came with.
             PodsPhase::Shift => updated,
         };
-        Pods::Held { size: new_size, from, to: updated, phase }
+        Pods::Held { size: new_size, from, to: updated, phase, percent: None }
     };
     next
+}
+
+/// Updated pods after a change of size where there is a partition. By ordinals, the partition stays where it is (Kruise never
+/// raises one): pods that come are updated ones, and they are the first to go. Where it is a number of pods, the change brings
+/// the step's part at once, and takes no updated pod that the step wants.
+/// A DaemonSet's pods on new nodes are updated ones.
+fn repartitioned(size: u32, to: u32, ground: Ground, wanted: u32) -> u32 {
+    let grows = ground.size > size;
+    match (ground.ordinal || (grows && ground.kind == Kind::AdvancedDaemonSet), grows) {
+        (true, _) => ground.size.saturating_sub(size.saturating_sub(to)),
+        (false, true) => wanted.max(to),
+        (false, false) => wanted.max(deployment::scaled(to, size, ground.size)).min(to),
+    }
 }
 
 /// The step that a changed plan goes on from: the present one where its pods are no fewer than today's, else the first
 /// that has as many, else the last (Kruise, reference 2.4).
 pub(super) fn replanned(rollout: &Rollout, step: u32, ground: Ground, shape: &Shape) -> u32 {
-    let pods = updated(shape.pods, ground.size);
+    let pods = match shape.pods {
+        Pods::Held { size, to, .. } => ground.now(to, size),
+        _ => updated(shape, ground.size),
+    };
     let last = u32::try_from(rollout.steps.len()).unwrap_or(u32::MAX);
-    if step <= last && target(rollout, step, ground.size) >= pods {
+    if step <= last && ground.target(rollout, step) >= pods {
         return step;
     }
-    (1..=last).find(|step| target(rollout, *step, ground.size) >= pods).unwrap_or(last)
+    (1..=last).find(|step| ground.target(rollout, *step) >= pods).unwrap_or(last)
 }

@@ -18,6 +18,6 @@ pub use decide::{decide, due_looks, next_check, wants_sight};
 pub use forecast::{Planned, forecast};
 pub use input::{Counts, Decision, GateFact, History, Hold, Input, Move, Reason, Seen, Sight, Source};
 pub use judge::{Answer, Look, bounds};
-pub use legs::{Ground, target};
+pub use legs::Ground;
 pub use state::{Approval, Leg, Outcome, Phase, Rollback, STATE_VERSION, SlotFacts, SourceFacts, State, Stop, Tally};
 pub use words::{figure, length};

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::input::{GateFact, Input, Move};
+use super::input::{GateFact, Input, Move, Seen};
 use super::legs::Ground;
 use super::state::{Leg, Outcome, Phase, SlotFacts, State};
 use super::{legs, words};
 use crate::api::{Rollout, Step};
 use crate::manifest::{ObjectSet, digest};
-use crate::render::{self, RenderError, Selector, Shape, Slots};
+use crate::render::{self, Pods, RenderError, Selector, Shape, Slots};
 
 /// The objects of both slots that a move leaves behind.
 #[derive(Debug, Clone)]
@@ -138,7 +138,8 @@ pub(super) fn synced_stable(
 /// The commit that begins a rollback, or goes on with it.
 pub(super) fn roll_back(input: &Input<'_>, state: State, why: Vec<String>, gates: Vec<GateFact>) -> Result<Move, RenderError> {
     let stable = input.stable.ok_or_else(|| missing_slot("stable"))?;
-    let (leg, shape) = legs::roll_back(&state.shape, Ground::of(input.rollout, stable)?.surges);
+    let (leg, shape) =
+        legs::roll_back(input.rollout, &state.shape, Ground::of(input.rollout, stable, counted(input, Some(&state)))?);
     let mut state = advance(state, input, leg, shape);
     state.phase = Phase::RollingBack;
     state.paused = None;
@@ -185,7 +186,32 @@ pub(super) fn ground(input: &Input<'_>, state: &State) -> Result<Ground, RenderE
         Phase::RollingBack | Phase::Healthy => stable,
         _ => input.candidate.unwrap_or(stable),
     };
-    Ground::of(input.rollout, objects)
+    Ground::of(input.rollout, objects, counted(input, Some(state)))
+}
+
+/// The size that the cluster tells; where nobody looked, the one of the newest move.
+pub(super) fn counted(input: &Input<'_>, state: Option<&State>) -> Option<u32> {
+    let seen = match &input.seen {
+        Some(Seen::Sight(sight)) => sight.counts.map(|counts| counts.size),
+        _ => None,
+    };
+    seen.or_else(|| match state?.shape.pods {
+        Pods::Held { size, .. } => Some(size),
+        _ => None,
+    })
+}
+
+/// A release needs to know how many pods there are: from the objects, or from the cluster.
+pub(super) fn size_is_known(rollout: &Rollout, objects: &ObjectSet, counted: Option<u32>) -> Result<(), RenderError> {
+    if render::size(rollout, objects)?.or(counted).is_some() {
+        return Ok(());
+    }
+    Err(RenderError::Unusable {
+        what: rollout.workload.kind.clone(),
+        name: rollout.workload.name.clone(),
+        cause: "how many pods it has is known to the cluster alone, and nobody has looked; observe it with `kubernetes`"
+            .to_owned(),
+    })
 }
 
 pub(super) fn missing_slot(name: &str) -> RenderError {

@@ -6,8 +6,8 @@ use super::input::{Counts, Hold, Input, Reason, Seen};
 use super::judge::{self, plus};
 use super::legs::Ground;
 use super::state::{Leg, Phase, State};
-use crate::api::{Amount, OnFailure, Rollout};
-use crate::render::{Pods, PodsPhase};
+use crate::api::{Amount, OnFailure, Rollout, Style};
+use crate::render::{Pods, PodsPhase, Routes};
 
 /// Takes the observation and the looks into the state.
 pub(super) fn learn(state: &mut State, input: &Input<'_>, ground: Ground) {
@@ -56,16 +56,31 @@ pub(super) fn is_stranded(state: &State, input: &Input<'_>) -> bool {
     let Pods::Held { size, to, .. } = state.shape.pods else { return false };
     let Some(Seen::Sight(sight)) = &input.seen else { return false };
     let all_new = |counts: Counts| counts.updated > to && counts.replicas == counts.updated;
-    to < size && sight.applied && sight.counts.is_some_and(all_new)
+    // Where all stable pods stay, none of them is there: that is a loss as long as requests go to them.
+    let none_stayed = |counts: Counts| counts.updated > 0 && counts.replicas == counts.updated;
+    let lost = |counts: Counts| match input.rollout.style {
+        Style::BlueGreen => none_stayed(counts) && state.phase == Phase::Releasing && sends_some_to_stable(&state.shape.routes),
+        Style::Partition | Style::Canary => to < size && all_new(counts),
+    };
+    sight.applied && sight.counts.is_some_and(lost)
+}
+
+fn sends_some_to_stable(routes: &Routes) -> bool {
+    !matches!(routes, Routes::Split { weight: Some(100), .. })
 }
 
 /// Kruise's readiness of a batch (reference 2.3), and that the pods which were to go are gone.
 fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts) -> Option<String> {
-    let Counts { replicas, updated, updated_ready, .. } = counts;
+    let Counts { replicas, updated, updated_ready, ready, .. } = counts;
     let (desired, threshold, all) = match (state.shape.pods, state.leg) {
         // Traffic goes back first, however the pods are.
         (_, Leg::RollbackRoutes | Leg::RestoreRoutes) => return None,
+        (Pods::Stable, leg) if state.shape.extra.is_some() && leg != Leg::RollbackPods => {
+            (state.shape.extra.unwrap_or(0), rollout.failure_threshold.unwrap_or(Amount::Pods(0)), false)
+        }
         (Pods::Held { to, phase, size, .. }, _) => {
+            let to = ground.now(to, size);
+            let size = if ground.elastic { ground.size } else { size };
             if phase == PodsPhase::Shift && replicas > size {
                 return Some(format!("{replicas} pods run, {size} shall: old pods are going"));
             }
@@ -78,7 +93,17 @@ fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts
         (Pods::Stable | Pods::Returning { .. }, _) => return None,
     };
     if updated < desired {
-        return Some(format!("{updated} of {desired} new pods are there"));
+        let broken = ground.leaves_broken && matches!(state.leg, Leg::RollbackPods | Leg::RestorePods) && ready < replicas;
+        let stuck = if broken {
+            format!(
+                "; its controller waits for pods that are not Ready and does not replace them: delete each with `kubectl delete pod` \
+                 ({}, podManagementPolicy OrderedReady)",
+                rollout.workload.kind
+            )
+        } else {
+            String::new()
+        };
+        return Some(format!("{updated} of {desired} new pods are there{stuck}"));
     }
     let excused = match threshold {
         Amount::Pods(pods) => pods,

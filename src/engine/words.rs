@@ -20,14 +20,21 @@ pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&
             Pods::Held { size, to, .. } if before.is_some_and(|before| before.pods != state.shape.pods) => {
                 format!("{at}, sync with the source, {to} of {size} pods")
             }
-            _ => format!("{at}, sync with the source"),
+            _ => match state.shape.extra.filter(|extra| before.is_some_and(|before| before.extra != Some(*extra))) {
+                Some(pods) => format!("{at}, sync with the source, {}", canary_pods(pods)),
+                None => format!("{at}, sync with the source"),
+            },
         },
         Leg::Label => format!("step 0/{steps}, label the running pods"),
         Leg::Grow => match state.shape.pods {
             Pods::Held { size, to, phase: PodsPhase::Shift, .. } => format!("{at}, replace up to {to} of {size} pods"),
             Pods::Held { size, to, .. } => format!("{at}, grow to {to} of {size} pods"),
-            Pods::Stable | Pods::Returning { .. } | Pods::Candidate => at,
+            Pods::Stable | Pods::Returning { .. } | Pods::Candidate => match state.shape.extra {
+                Some(pods) => format!("{at}, grow to {}", canary_pods(pods)),
+                None => at,
+            },
         },
+        Leg::Shift if state.phase == Phase::Finalising => "finalise, all requests to the new version".to_owned(),
         Leg::Shift => shift(&at, state, before),
         Leg::Widen if state.phase == Phase::Finalising => "finalise, the Service selects all pods again".to_owned(),
         Leg::Widen => format!("{at}, the Service selects all pods again"),
@@ -48,7 +55,10 @@ fn shift(at: &str, state: &State, before: Option<&Shape>) -> String {
     let routed = before.is_some_and(|before| before.routes != state.shape.routes);
     let pods = match state.shape.pods {
         Pods::Held { size, to, .. } => format!("{to} of {size} pods"),
-        Pods::Stable | Pods::Returning { .. } | Pods::Candidate => "all pods".to_owned(),
+        Pods::Stable | Pods::Returning { .. } | Pods::Candidate => match state.shape.extra {
+            Some(pods) => canary_pods(pods),
+            None => "all pods".to_owned(),
+        },
     };
     if routed {
         let (requests, changes) = traffic::describe_parts(&state.shape.routes);
@@ -59,6 +69,11 @@ fn shift(at: &str, state: &State, before: Option<&Shape>) -> String {
     } else {
         format!("{at}, shift to {pods}")
     }
+}
+
+/// Pods of the second Deployment.
+fn canary_pods(pods: u32) -> String {
+    if pods == 1 { "1 canary pod".to_owned() } else { format!("{pods} canary pods") }
 }
 
 fn note(at: &str, state: &State) -> String {

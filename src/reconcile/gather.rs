@@ -263,7 +263,7 @@ impl Reconciler<'_> {
             namespace: self.namespace(gathered),
             api_version: gathered.rollout.workload.api_version.clone(),
             kind: gathered.rollout.workload.kind.clone(),
-            name: gathered.rollout.workload.name.clone(),
+            name: state.shape.shown_by(&gathered.rollout.workload.name),
             mark: state.mark.clone(),
             committed_at: state.moved_at.as_second(),
             now: gathered.now.as_second(),
@@ -320,6 +320,7 @@ fn is_leaving(state: &State) -> bool {
 
 fn sight(sighting: Sighting) -> Sight {
     let counts = sighting.workload.as_ref().map(|workload| Counts {
+        size: workload.size,
         replicas: workload.replicas,
         updated: workload.updated,
         updated_ready: workload.updated_ready,

@@ -4,8 +4,10 @@ use super::discover::{self, Origin};
 use super::layout::{self, AppId};
 use super::tree::GitTree;
 use super::{App, Made, Reconciler, Trouble, publish};
+use crate::api::Repository;
 use crate::engine::{self, Command, Planned, Refusal};
-use crate::git::{Oid, Push};
+use crate::git::{Heads, Oid, Push};
+use crate::render;
 
 /// How often a person's word that came too late is tried again: more often than a pass, and sooner, since nobody should have
 /// to say it twice while processes race.
@@ -134,6 +136,7 @@ impl Reconciler<'_> {
         if let Origin::Broken(trouble) = &app.origin {
             return Err(trouble.clone());
         }
+        let counted = self.counted(&heads, &settings, &app)?;
         let now = self.around.now();
         let repo = &*self.repo;
         let fresh = match &app.origin {
@@ -166,13 +169,39 @@ impl Reconciler<'_> {
         });
         let observe = rollout.observe.clone().unwrap_or_else(|| settings.observe.clone());
         let observed = observe.is_sight();
-        let (planned, hold) =
-            engine::forecast(&rollout, app.state.as_ref(), (stable.as_ref(), candidate.as_ref()), input.as_ref(), observed, now)?;
+        let (planned, hold) = engine::forecast(
+            &rollout,
+            app.state.as_ref(),
+            (stable.as_ref(), candidate.as_ref()),
+            input.as_ref(),
+            (observed, counted),
+            now,
+        )?;
         let live = match heads.live {
             Some(live) => layout::read_live(repo, live, &app.id.path)?,
             None => None,
         };
         Ok(Forecast { app: app.id, rollout, planned, hold, observed, live: live.unwrap_or_default(), source: commit })
+    }
+}
+
+impl Reconciler<'_> {
+    /// How many pods the workload has, where the cluster alone knows and a release is on its way or about to begin.
+    fn counted(&mut self, heads: &Heads, settings: &Repository, app: &App) -> Result<Option<u32>, Trouble> {
+        let size = match (&app.origin, heads.live, &app.state) {
+            (_, _, None) => return Ok(None),
+            (Origin::Fresh(fresh), _, _) => render::size(&fresh.rollout, &fresh.objects),
+            (_, Some(live), Some(_)) => {
+                let rollout = layout::read_rollout(&*self.repo, live, &app.id)?;
+                let objects = layout::read_slot(&*self.repo, live, &app.id, "stable")?;
+                rollout.zip(objects).map_or(Ok(Some(0)), |(rollout, objects)| render::size(&rollout, &objects))
+            }
+            _ => Ok(Some(0)),
+        };
+        if size != Ok(None) {
+            return Ok(None);
+        }
+        Ok(self.gather(heads, settings, app, true)?.counts().map(|counts| counts.size))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::workload::deployment;
+use super::workload::{Kind, Reach, autoscaler, extra};
 use super::{Pods, RenderError, Selector, Shape, traffic};
-use crate::api::{Rollout, WorkloadRef};
+use crate::api::{Rollout, Style, WorkloadRef};
 use crate::manifest::{Object, ObjectSet, digest};
 
 /// The label on pod templates that tells versions apart from Git alone.
@@ -32,16 +32,16 @@ pub struct Live {
 /// The workload that `reference` names.
 pub fn workload<'a>(objects: &'a ObjectSet, reference: &WorkloadRef) -> Result<&'a Object, RenderError> {
     let group = reference.api_version.split_once('/').map_or("", |(group, _)| group);
-    if (group, reference.kind.as_str()) != ("apps", "Deployment") {
-        return Err(RenderError::Unsupported {
-            provider: "this version of Windlass".to_owned(),
-            what: format!("a release of kind `{}`", reference.kind),
-            hint: "only `apps/v1` Deployment is supported so far".to_owned(),
-        });
-    }
     objects
         .find(group, &reference.kind, &reference.name)
         .ok_or_else(|| RenderError::Missing { what: reference.kind.clone(), name: reference.name.clone() })
+}
+
+/// Pods that the workload shall have; `None` where only the cluster knows: an autoscaler owns its size, or nodes do.
+pub fn size(rollout: &Rollout, objects: &ObjectSet) -> Result<Option<u32>, RenderError> {
+    let object = workload(objects, &rollout.workload)?;
+    let own = Kind::of(&rollout.workload)?.size(object);
+    Ok(own.filter(|_| autoscaler::of(objects, object).is_none()))
 }
 
 /// The digest of the workload's pod template, without the label that Windlass adds: ten hex digits.
@@ -60,22 +60,9 @@ pub fn set_digest(objects: &ObjectSet) -> String {
 /// Everything about these objects that a release of `rollout` cannot work with.
 pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> {
     let object = workload(objects, &rollout.workload)?;
-    deployment::check(object)?;
-    for other in objects.values() {
-        let target = match other.kind() {
-            "HorizontalPodAutoscaler" | "ScaledObject" => "/spec/scaleTargetRef",
-            _ => continue,
-        };
-        if other.text(&format!("{target}/name")) == Some(object.name())
-            && other.text(&format!("{target}/kind")).unwrap_or("Deployment") == object.kind()
-        {
-            return Err(RenderError::Unsupported {
-                provider: "this version of Windlass".to_owned(),
-                what: format!("a release of a workload that {} `{}` scales", other.kind(), other.name()),
-                hint: "set `spec.replicas` in the source and leave the autoscaler out until autoscalers are supported".to_owned(),
-            });
-        }
-    }
+    Kind::of(&rollout.workload)?.check(object)?;
+    extra::check(objects, object, rollout)?;
+    autoscaler::check(objects, object, rollout)?;
     match traffic::check(objects, rollout).into_iter().next() {
         Some((_, error)) => Err(error),
         None => Ok(()),
@@ -84,6 +71,7 @@ pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> 
 
 /// Renders the live tree of a shape.
 pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, RenderError> {
+    let kind = Kind::of(&rollout.workload)?;
     let mut objects = base(slots, shape);
     let mut object = workload(&objects, &rollout.workload)?.clone();
     match shape.pods {
@@ -92,16 +80,32 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
                 label(&mut object, &revision(slots.stable, &rollout.workload)?);
             }
             if let Pods::Returning { surge } = shape.pods {
-                deployment::come_back(&mut object, surge);
+                kind.come_back(&mut object, surge);
             }
         }
-        Pods::Candidate => label(&mut object, &revision(&objects, &rollout.workload)?),
-        Pods::Held { from, to, phase, .. } => {
+        Pods::Candidate => {
             label(&mut object, &revision(&objects, &rollout.workload)?);
-            deployment::hold(&mut object, from, to, phase);
+            kind.finish(&mut object);
+        }
+        Pods::Held { size, from, to, phase, percent } => {
+            label(&mut object, &revision(&objects, &rollout.workload)?);
+            kind.hold(&mut object, Reach { size, from, to, phase, percent });
         }
     }
     objects.insert(object);
+    if rollout.style == Style::BlueGreen
+        && let Some(mut scaler) = autoscaler::of(&objects, workload(&objects, &rollout.workload)?).cloned()
+    {
+        autoscaler::freeze(&mut scaler, shape);
+        objects.insert(scaler);
+    }
+    let mut shown = vec![rollout.workload.clone()];
+    if let (Some(pods), Some(candidate)) = (shape.extra, slots.candidate) {
+        let mut second = extra::deployment(workload(candidate, &rollout.workload)?, rollout, pods);
+        label(&mut second, &revision(candidate, &rollout.workload)?);
+        shown.push(WorkloadRef { name: second.name().to_owned(), ..rollout.workload.clone() });
+        objects.insert(second);
+    }
     for routing in &rollout.routings {
         traffic::route(&mut objects, routing, &shape.routes)?;
         if shape.canary_services {
@@ -114,9 +118,11 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
         }
     }
     let mark = set_digest(&objects).chars().take(40).collect::<String>();
-    let mut object = workload(&objects, &rollout.workload)?.clone();
-    object.set(&["metadata", "annotations", COMMIT_TREE], Value::String(mark.clone()));
-    objects.insert(object);
+    for reference in shown {
+        let mut object = workload(&objects, &reference)?.clone();
+        object.set(&["metadata", "annotations", COMMIT_TREE], Value::String(mark.clone()));
+        objects.insert(object);
+    }
     Ok(Live { objects, mark })
 }
 

@@ -6,7 +6,7 @@ mod shape;
 pub mod traffic;
 pub mod workload;
 
-pub use live::{COMMIT_TREE, Live, REVISION_LABEL, Slots, check, live, revision, set_digest, workload as find_workload};
+pub use live::{COMMIT_TREE, Live, REVISION_LABEL, Slots, check, live, revision, set_digest, size, workload as find_workload};
 pub use shape::{Pods, PodsPhase, Routes, Selector, Shape};
 
 /// Why a live tree cannot be made.

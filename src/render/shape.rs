@@ -9,6 +9,9 @@ use crate::api::{HeaderModifier, HttpMatch};
 #[serde(rename_all = "camelCase")]
 pub struct Shape {
     pub pods: Pods,
+    /// Pods of the second Deployment, which runs the candidate beside the stable one; `None`: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<u32>,
     /// Whether the stable pod template carries the revision label.
     pub stable_labelled: bool,
     /// The label that the stable Services' selectors are narrowed to; `None`: as the user wrote them.
@@ -34,8 +37,17 @@ pub enum Pods {
     /// The stable slot's workload as it is.
     Stable,
     /// The candidate's template, held on the way from `from` to `to` updated pods of `size`.
-    Held { size: u32, from: u32, to: u32, phase: PodsPhase },
-    /// The stable slot's workload, with room for as many pods as are to come back: none of the others goes before.
+    Held {
+        size: u32,
+        from: u32,
+        to: u32,
+        phase: PodsPhase,
+        /// The percentage that the step was given in, where the workload can be told one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        percent: Option<u32>,
+    },
+    /// The stable slot's workload on its way back. Where pods can surge, with room for as many as are to come: none of the
+    /// others goes before. Where the user's own partition would keep some of the others, without it.
     Returning { surge: u32 },
     /// The candidate's workload as it is.
     Candidate,
@@ -69,10 +81,19 @@ pub enum Routes {
 }
 
 impl Shape {
+    /// The name of the workload whose pods say whether this shape has come about.
+    pub fn shown_by(&self, workload: &str) -> String {
+        match (self.extra, self.pods) {
+            (Some(_), Pods::Stable) => super::workload::extra::name(workload),
+            _ => workload.to_owned(),
+        }
+    }
+
     /// Everything as the stable slot has it.
     pub fn stable(labelled: bool) -> Self {
         Self {
             pods: Pods::Stable,
+            extra: None,
             stable_labelled: labelled,
             stable_selector: None,
             canary_services: false,

@@ -58,6 +58,10 @@ const BLUE_TRAFFIC: &str = "traffic must be percentage with \"0%\" <= traffic <=
 const LIMIT: &str =
     "For partition style rollout: step[x].replicas must not greater than partition-percent-limit if traffic specified";
 
+fn kind_of_clones(text: &str) -> String {
+    text.replace("kind: Deployment", "kind: CloneSet").replace("apiVersion: apps/v1,", "apiVersion: apps.kruise.io/v1alpha1,")
+}
+
 fn blue_green(text: &str) -> String {
     text.replace("canary:", "blueGreen:")
 }
@@ -267,10 +271,8 @@ fn our_rules() {
             "the name of the object is empty",
         ),
         // what comes later
-        (canary(step).replace("kind: Deployment", "kind: StatefulSet"), "not-supported-yet", "a StatefulSet of apps/v1"),
-        (canary(&format!("{step}\nenableExtraWorkloadForCanary: true")), "not-supported-yet", "the canary style"),
-        (alpha("", "steps: [{weight: 5}]"), "not-supported-yet", "the canary style"),
-        (blue_green(&canary(step)), "not-supported-yet", "the blueGreen style"),
+        (canary(step).replace("kind: Deployment", "kind: DaemonSet"), "not-supported-yet", "a DaemonSet of apps/v1"),
+        (blue_green(&kind_of_clones(&canary(step))), "not-supported-yet", "the blueGreen style of a CloneSet"),
         (
             canary(step).replace("namespace: prod", "annotations: {rollouts.kruise.io/trafficrouting: t}"),
             "not-supported-yet",

@@ -72,7 +72,7 @@ fn objects_that_do_not_fit_hold_their_own_app() {
         desk.write("apps/broken/scaler.yaml", scaler);
     })
     .exits(1)
-    .tells(&["HorizontalPodAutoscaler `broken`", "until autoscalers are supported"]);
+    .tells(&["HorizontalPodAutoscaler `broken`", "remove it there"]);
 
     beside(|desk| {
         desk.edit("apps/broken/app.yaml", "name: broken, namespace: prod", "name: broken, namespace: prod, name: again");

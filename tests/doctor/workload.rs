@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use windlass::api::WorkloadRef;
 use windlass::reconcile::doctor::workload;
 
 use super::{Wanted, app, codes, items};
@@ -28,6 +29,11 @@ fn who_has_written_what_a_step_writes() {
         let found = workload::judge(&app(), Some(&live(wrote(manager, subresource, fields))));
         assert_eq!(codes(&found), expected, "{manager} {subresource}");
     }
+    let scaled = |field: &str| {
+        let written = wrote("kube-controller-manager", "scale", spec(field));
+        codes(&workload::judge(&Wanted { is_scaled: true, ..app() }, Some(&live(written))))
+    };
+    assert_eq!((scaled("f:replicas"), scaled("f:updateStrategy")), (String::new(), "!other-writer".to_owned()));
 }
 
 #[test]
@@ -54,11 +60,41 @@ fn autoscalers_on_the_workload() {
 }
 
 #[test]
+fn an_autoscaler_of_the_source_is_in_nobodys_way() {
+    let value = json!({"kind": "HorizontalPodAutoscaler", "metadata": {"name": "shop", "namespace": "shop"},
+                       "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "shop"}}});
+    assert_eq!(codes(&workload::autoscalers(&Wanted { is_scaled: true, ..app() }, &items(&[value]))), "");
+}
+
+#[test]
+fn each_kind_needs_rights_of_its_own() {
+    let named = |api_version: &str, kind: &str| WorkloadRef {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        name: "shop".to_owned(),
+    };
+    let workloads =
+        [named("apps/v1", "Deployment"), named("apps.kruise.io/v1alpha1", "CloneSet"), named("apps/v1", "StatefulSet")];
+    let expected = [
+        ("get", "apps", "deployments"),
+        ("list", "apps", "replicasets"),
+        ("get", "apps.kruise.io", "clonesets"),
+        ("list", "", "pods"),
+        ("get", "apps", "statefulsets"),
+    ];
+    assert_eq!(workload::needed(&workloads), expected);
+    let lacking: Vec<_> = expected.map(|right| (right, right.2 != "pods")).to_vec();
+    let finding = workload::rights("shop", &lacking);
+    assert_eq!(finding.seen, "missing: list pods");
+    assert!(workload::kind(&named("apps/v1", "DaemonSet")).is_none());
+}
+
+#[test]
 fn rights_that_are_missing_are_named() {
-    let finding = workload::rights("shop", &[("get", "deployments", true), ("list", "replicasets", false)]);
+    let finding = workload::rights("shop", &[(("get", "apps", "deployments"), true), (("list", "apps", "replicasets"), false)]);
     assert_eq!(
         (codes(std::slice::from_ref(&finding)), finding.seen.as_str()),
         ("rights".to_owned(), "missing: list replicasets")
     );
-    assert_eq!(codes(&[workload::rights("shop", &[("get", "deployments", true)])]), "");
+    assert_eq!(codes(&[workload::rights("shop", &[(("get", "apps", "deployments"), true)])]), "");
 }

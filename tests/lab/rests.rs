@@ -217,7 +217,7 @@ fn applied<'h>(changes: &[Change], name: &str, history: &'h [Step]) -> Vec<(&'h 
 fn planned(pods: Pods, size: u64) -> (u64, u64) {
     match pods {
         Pods::Stable | Pods::Returning { .. } | Pods::Candidate => (size, 0),
-        Pods::Held { size, from, to, phase: PodsPhase::Grow } => (to.into(), (size - from).into()),
+        Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (to.into(), (size - from).into()),
         Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (to.into(), (size - to).into()),
     }
 }

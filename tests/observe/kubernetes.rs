@@ -115,7 +115,7 @@ fn observe(server: &Server) -> Result<Sighting, ObserveError> {
     observe_target(server, &target())
 }
 
-fn observe_target(server: &Server, target: &Target) -> Result<Sighting, ObserveError> {
+pub(super) fn observe_target(server: &Server, target: &Target) -> Result<Sighting, ObserveError> {
     let file = kubeconfig(&server.url());
     let observer = KubernetesObserver::connect(&options(file.path().to_owned())).unwrap();
     let answer = observer.observe(target);
@@ -125,7 +125,7 @@ fn observe_target(server: &Server, target: &Target) -> Result<Sighting, ObserveE
 }
 
 /// The cause and the hint.
-fn refused(answer: Result<Sighting, ObserveError>) -> (String, String) {
+pub(super) fn refused(answer: Result<Sighting, ObserveError>) -> (String, String) {
     match answer {
         Err(ObserveError::Refused { cause, hint }) => (cause, hint.unwrap_or_default()),
         other => panic!("{other:?}"),
@@ -296,8 +296,8 @@ fn what_cannot_be_observed_is_refused_before_any_call() {
         change(&mut asked);
         refused(observe_target(&server, &asked))
     };
-    let (cause, hint) = of(&|target| target.kind = "StatefulSet".to_owned());
-    assert!(cause.contains("StatefulSet of apps/v1") && hint.contains("timed"));
+    let (cause, hint) = of(&|target| target.kind = "DaemonSet".to_owned());
+    assert!(cause.contains("DaemonSet of apps/v1") && hint.contains("timed"));
     let (cause, _) = of(&|target| target.api_version = "extensions/v1beta1".to_owned());
     assert!(cause.contains("extensions/v1beta1"));
     let (cause, hint) = of(&|target| target.namespace = String::new());

@@ -196,7 +196,6 @@ pub(crate) struct Gateway {
 /// Labels and annotations for the second Deployment's pods.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(dead_code, reason = "part of the schema; rules only see whether it is there")]
 pub(crate) struct PatchPodTemplateMetadata {
     #[serde(default)]
     pub(crate) annotations: BTreeMap<String, String>,

@@ -104,36 +104,26 @@ pub(super) fn capabilities(
     at: &Path,
     found: &mut Vec<Finding>,
 ) {
-    let known = super::WORKLOADS.contains(&(group(&workload.api_version), workload.kind.as_str()));
-    if known && (group(&workload.api_version), workload.kind.as_str()) != ("apps", "Deployment") {
-        let what = format!("a {} of {}", workload.kind, workload.api_version);
-        found.push(not_yet(&at_workload.key("kind"), &what).hint("a Deployment of apps/v1 is"));
+    match (group(&workload.api_version), workload.kind.as_str()) {
+        ("apps", "DaemonSet") => {
+            let what = "a DaemonSet of apps/v1, which has no partition,";
+            found.push(not_yet(&at_workload.key("kind"), what).hint(
+                "make it a DaemonSet of apps.kruise.io (Advanced DaemonSet), or one DaemonSet for each group of nodes, or leave \
+                 its batches to its own `maxUnavailable`",
+            ));
+        }
+        ("apps", "ReplicaSet") => {
+            let what = "a ReplicaSet, which does not replace its pods when its template changes,";
+            found.push(not_yet(&at_workload.key("kind"), what).hint("make it a Deployment"));
+        }
+        _ => {}
     }
-    match style {
-        Style::Partition => {}
-        Style::Canary => {
-            let alpha = at_workload.last_key() == Some("workloadRef") && at_workload.segments().len() > 2;
-            let (at, hint) = if alpha {
-                (at.clone(), "set the annotation `rollouts.kruise.io/rolling-style: partition` to update the Deployment itself")
-            } else {
-                (at.key("enableExtraWorkloadForCanary"), "leave it out to update the Deployment itself in batches")
-            };
-            found.push(not_yet(&at, "the canary style (a second Deployment)").hint(hint));
-        }
-        Style::BlueGreen => {
-            found.push(not_yet(at, "the blueGreen style").hint("`canary` updates the Deployment in batches").at_key());
-        }
+    if style == Style::BlueGreen && workload.kind == "CloneSet" {
+        found.push(not_yet(at, "the blueGreen style of a CloneSet").hint("`canary` updates it in batches").at_key());
     }
-    if let Some(canary) = &strategy.canary {
-        if canary.patch_pod_template_metadata.is_some() && style == Style::Partition {
-            let at = at.key("patchPodTemplateMetadata");
-            found.push(
-                Finding::warning("no-effect", &at, "`patchPodTemplateMetadata` has no effect without a second Deployment")
-                    .at_key(),
-            );
-        } else if canary.patch_pod_template_metadata.is_some() {
-            found.push(not_yet(&at.key("patchPodTemplateMetadata"), "`patchPodTemplateMetadata`").at_key());
-        }
+    if style == Style::Partition && strategy.canary.as_ref().is_some_and(|canary| canary.patch_pod_template_metadata.is_some()) {
+        let message = "`patchPodTemplateMetadata` has no effect without a second Deployment";
+        found.push(Finding::warning("no-effect", &at.key("patchPodTemplateMetadata"), message).at_key());
     }
     let reference = strategy.canary.as_ref().map_or_else(
         || strategy.blue_green.as_ref().and_then(|blue_green| blue_green.traffic_routing_ref.as_ref()),

@@ -1,11 +1,18 @@
 //! Reads the live workload, and what Argo CD and Flux say, by the Kubernetes API. Needs `get` on the workload and `list` on its
-//! ReplicaSets, nothing else; with `list` and `watch` on all of them, what is looked at often is kept in view.
+//! ReplicaSets, of kinds other than Deployment on pods, nothing else; with `list` and `watch` on Deployments, ReplicaSets and what
+//! Argo CD and Flux have, what is looked at often is kept in view.
 
 mod access;
+mod advanced_daemon_set;
+mod advanced_stateful_set;
+mod clone_set;
 pub(super) mod deployment;
 mod failure;
 mod look;
+mod others;
+mod revisions;
 pub mod settings;
+mod stateful_set;
 mod watch;
 
 pub use watch::Watching;
@@ -53,7 +60,7 @@ impl Default for KubernetesOptions {
     }
 }
 
-/// Reads Deployments and their ReplicaSets, Applications, Kustomizations.
+/// Reads Deployments and their ReplicaSets, the workloads that have revisions with their pods, Applications, Kustomizations.
 pub struct KubernetesObserver {
     reader: Reader,
     watching: Watching,
@@ -176,10 +183,12 @@ impl KubernetesObserver {
 
 impl Observer for KubernetesObserver {
     fn observe(&self, target: &Target) -> Result<Sighting, ObserveError> {
-        if (target.api_version.as_str(), target.kind.as_str()) != ("apps/v1", "Deployment") {
+        let other = others::known(target);
+        if other.is_none() && (target.api_version.as_str(), target.kind.as_str()) != ("apps/v1", "Deployment") {
             return Err(ObserveError::Refused {
                 cause: format!(
-                    "the kubernetes observer cannot read {} of {}, only Deployment of apps/v1",
+                    "the kubernetes observer cannot read {} of {}, only Deployment and StatefulSet of apps/v1, and CloneSet, StatefulSet \
+                     and DaemonSet of apps.kruise.io",
                     target.kind, target.api_version
                 ),
                 hint: Some("observe this app with `timed`".to_owned()),
@@ -187,6 +196,9 @@ impl Observer for KubernetesObserver {
         }
         let (namespace, name) = (named(&self.namespace_of(target)?)?, named(&target.name)?);
         let (reader, mark) = (self.reader.clone(), target.mark.clone());
+        if let Some(other) = other {
+            return self.wait(async move { other.look(reader.client(), &namespace, &name, &mark).await });
+        }
         self.wait(async move {
             let Some(deployment) = reader.deployment(&namespace, &name).await? else {
                 let missing = format!("Deployment {namespace}/{name} does not exist: not applied yet, or applied elsewhere");

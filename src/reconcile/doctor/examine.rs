@@ -26,13 +26,10 @@ pub struct Means<'a> {
     pub progress: &'a mut dyn FnMut(&str),
 }
 
-const DEPLOYMENT: Kind = Kind { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
 const AUTOSCALERS: [Kind; 2] = [
     Kind { group: "autoscaling", version: "v2", kind: "HorizontalPodAutoscaler", plural: "horizontalpodautoscalers" },
     Kind { group: "keda.sh", version: "v1alpha1", kind: "ScaledObject", plural: "scaledobjects" },
 ];
-/// What the `kubernetes` observer does.
-const NEEDED: [(&str, &str); 2] = [("get", "deployments"), ("list", "replicasets")];
 
 impl Reconciler<'_> {
     /// Everything that would go wrong. Nothing is written, in the repository, the cluster or elsewhere. `already`: what the
@@ -133,6 +130,9 @@ impl Reconciler<'_> {
             routes: rollout.steps.iter().any(crate::api::Step::routes),
             observe: rollout.observe.clone().unwrap_or_else(|| settings.observe.clone()),
             is_adopted: app.state.is_some(),
+            is_scaled: workload
+                .zip(objects.as_ref())
+                .is_some_and(|(workload, objects)| render::workload::autoscaler::of(objects, workload).is_some()),
         };
         Ok(Some((rollout, wanted)))
     }
@@ -282,13 +282,15 @@ fn kustomize(tree: &GitTree<'_>, options: &crate::source::Options, apps: &[App])
 fn of_workloads(reader: &ClusterReader, wanted: &[Wanted], unapplied: &[String], found: &mut Vec<Finding>) {
     let namespaces: BTreeSet<&str> = wanted.iter().map(|app| app.namespace.as_str()).collect();
     for namespace in namespaces {
-        let is_observed = wanted.iter().any(|app| app.namespace == namespace && app.observe == Observe::Kubernetes);
-        if is_observed {
-            let ask = |(verb, resource): &(&'static str, &'static str)| {
-                let action = Action { verb, group: "apps", resource, namespace: namespace.to_owned() };
-                reader.may(&action).map(|may| (*verb, *resource, may))
+        let observed = wanted.iter().filter(|app| app.namespace == namespace && app.observe == Observe::Kubernetes);
+        let needed = workload::needed(observed.map(|app| &app.workload));
+        if !needed.is_empty() {
+            let ask = |right: &workload::Right| {
+                let (verb, group, resource) = *right;
+                let action = Action { verb, group, resource, namespace: namespace.to_owned() };
+                reader.may(&action).map(|may| (*right, may))
             };
-            found.push(match NEEDED.iter().map(ask).collect::<Result<Vec<_>, _>>() {
+            found.push(match needed.iter().map(ask).collect::<Result<Vec<_>, _>>() {
                 Ok(asked) => workload::rights(namespace, &asked),
                 Err(error) => Finding::unknown(
                     "rights",
@@ -315,9 +317,7 @@ fn of_workloads(reader: &ClusterReader, wanted: &[Wanted], unapplied: &[String],
             }
         }
     }
-    for app in
-        wanted.iter().filter(|app| (app.workload.kind.as_str(), app.workload.api_version.as_str()) == ("Deployment", "apps/v1"))
-    {
+    for (app, kind) in wanted.iter().filter_map(|app| Some((app, workload::kind(&app.workload)?))) {
         if !app.namespace_is_written {
             found.push(
                 Finding::warning(
@@ -333,11 +333,11 @@ fn of_workloads(reader: &ClusterReader, wanted: &[Wanted], unapplied: &[String],
                 .mend_exactly("write it into the Rollout, or the workload's manifest", "metadata:\n  namespace: NAMESPACE"),
             );
         }
-        match reader.get(DEPLOYMENT, &app.namespace, &app.workload.name) {
+        match reader.get(kind, &app.namespace, &app.workload.name) {
             Ok(None) if unapplied.contains(&app.app) => {}
             Ok(live) => found.extend(workload::judge(app, live.as_ref())),
             Err(error) => {
-                let subject = format!("Deployment {}/{}", app.namespace, app.workload.name);
+                let subject = format!("{} {}/{}", kind.kind, app.namespace, app.workload.name);
                 found.push(Finding::unknown("workload", Area::Cluster, subject, error.to_string()));
             }
         }

@@ -108,6 +108,8 @@ pub struct Wanted {
     pub observe: Observe,
     /// Whether Windlass has written the live path already.
     pub is_adopted: bool,
+    /// Whether the source has an autoscaler for it.
+    pub is_scaled: bool,
 }
 
 /// Who applies an app, and how soon (seconds from a commit, at most; `None`: not known).

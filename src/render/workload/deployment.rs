@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::api::Amount;
 use crate::manifest::Object;
+use crate::render::workload::Reach;
 use crate::render::{PodsPhase, RenderError};
 
 /// One less than the largest, as Kruise has it: the controller computes with the value plus one.
@@ -63,24 +64,39 @@ pub fn check(deployment: &Object) -> Result<(), RenderError> {
     if deployment.get("/spec/paused") == Some(&Value::Bool(true)) {
         return Err(unusable("`paused: true` stops its controller; remove it from the source"));
     }
-    if !deployment.get("/spec/template").is_some_and(Value::is_object) {
-        return Err(unusable("`spec.template` is missing"));
-    }
     Ok(())
 }
 
-/// Writes the three fields that hold the Deployment on the way from `from` to `to` updated pods.
-pub fn hold(deployment: &mut Object, from: u32, to: u32, phase: PodsPhase) {
+/// Writes the three fields that hold the Deployment on the way from `from` to `to` updated pods. Where the step's percentage is
+/// known, an autoscaler owns the size: then the two amounts are percentages, which mean just as many pods now (up to a hundred),
+/// and keep the ratio at another size.
+pub fn hold(deployment: &mut Object, reach: Reach) {
+    let Reach { size, from, to, phase, percent } = reach;
     let (surge, unavailable) = match phase {
         PodsPhase::Grow => (to.saturating_sub(from), from),
         PodsPhase::Shift => (0, to),
     };
     // The API refuses both at 0, which only a workload of no pods can ask for.
     let unavailable = if surge == 0 { unavailable.max(1) } else { unavailable };
+    let (surge, unavailable) = match percent {
+        None => (json!(surge), json!(unavailable)),
+        Some(_) => (json!(format!("{}%", rounded_up(surge, size))), json!(format!("{}%", rounded_down(unavailable, size)))),
+    };
     deployment.set(&["spec", "minReadySeconds"], json!(MIN_READY_SECONDS));
     deployment.set(&["spec", "progressDeadlineSeconds"], json!(PROGRESS_DEADLINE_SECONDS));
     deployment.set(&["spec", "strategy", "type"], json!("RollingUpdate"));
     deployment.set(&["spec", "strategy", "rollingUpdate"], json!({"maxSurge": surge, "maxUnavailable": unavailable}));
+}
+
+/// The percentage of `size` that is `pods` when it is rounded up, as `maxSurge` is.
+fn rounded_up(pods: u32, size: u32) -> u64 {
+    let percent = u64::from(pods) * 100 / u64::from(size.max(1));
+    if pods == 0 { 0 } else { percent.max(1) }
+}
+
+/// The percentage of `size` that is `pods` when it is rounded down, as `maxUnavailable` is.
+fn rounded_down(pods: u32, size: u32) -> u64 {
+    (u64::from(pods) * 100).div_ceil(u64::from(size.max(1))).min(100)
 }
 
 /// Lets `surge` pods come before any goes. Held pods never become available, so with the user's own `maxUnavailable` its
@@ -158,6 +174,18 @@ mod tests {
             [8, 4, 4, 7, 1]
         );
     }
+
+    #[test]
+    fn percentages_mean_the_same_pods() {
+        for size in 1..=100_u32 {
+            for pods in 0..=size {
+                let up = (rounded_up(pods, size) * u64::from(size)).div_ceil(100);
+                let down = rounded_down(pods, size) * u64::from(size) / 100;
+                assert_eq!((up, down), (u64::from(pods), u64::from(pods)), "{pods} of {size}");
+            }
+        }
+    }
+
     #[test]
     fn a_change_of_size_is_shared_as_the_controller_does() {
         let after = |new: (u32, u32), old: (u32, u32), size| {

@@ -71,7 +71,7 @@ impl Cluster {
         }
         let revision = self.max_revision(&sets.old) + 1;
         let uid = self.next_uid();
-        let hash = hash_of(spec);
+        let hash = hash_of(&spec.template);
         let set = ReplicaSet {
             uid,
             name: format!("{}-{hash}", key.name),
@@ -356,9 +356,9 @@ impl Cluster {
 
 /// A pod-template-hash. The real one depends on the controller's Go structs and cannot be computed from the manifest;
 /// this one is as good: equal templates, equal hash.
-fn hash_of(spec: &Spec) -> String {
+pub(super) fn hash_of(template: &serde_json::Value) -> String {
     const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-    let digest = Sha256::digest(spec.template.to_string().as_bytes());
+    let digest = Sha256::digest(template.to_string().as_bytes());
     digest
         .iter()
         .take(10)

@@ -132,6 +132,8 @@ pub(super) fn defaults(object: &mut Object) {
     let (group, kind) = (object.group().to_owned(), object.kind().to_owned());
     match (group.as_str(), kind.as_str(), object.get_mut("/spec")) {
         ("apps", "Deployment", Some(Value::Object(spec))) => deployment_defaults(spec),
+        ("apps", "StatefulSet", Some(Value::Object(spec))) => stateful_set_defaults(spec),
+        ("apps.kruise.io", "CloneSet" | "StatefulSet" | "DaemonSet", Some(Value::Object(spec))) => template_defaults(spec),
         ("", "Service", Some(Value::Object(spec))) => {
             default(spec, "type", json!("ClusterIP"));
             default(spec, "sessionAffinity", json!("None"));
@@ -158,6 +160,11 @@ fn deployment_defaults(spec: &mut Map<String, Value>) {
             default(rolling, "maxUnavailable", json!("25%"));
         }
     }
+    template_defaults(spec);
+}
+
+/// Of every kind's pod template; Kruise's webhooks fill in the same.
+pub(super) fn template_defaults(spec: &mut Map<String, Value>) {
     let Some(template) = inner(spec, "template") else { return };
     let Some(pod) = inner(template, "spec") else { return };
     default(pod, "restartPolicy", json!("Always"));
@@ -178,6 +185,21 @@ fn deployment_defaults(spec: &mut Map<String, Value>) {
             ports.iter_mut().filter_map(Value::as_object_mut).for_each(|port| default(port, "protocol", json!("TCP")));
         }
     }
+}
+
+fn stateful_set_defaults(spec: &mut Map<String, Value>) {
+    default(spec, "replicas", json!(1));
+    default(spec, "podManagementPolicy", json!("OrderedReady"));
+    default(spec, "revisionHistoryLimit", json!(10));
+    if let Some(strategy) = inner(spec, "updateStrategy") {
+        default(strategy, "type", json!("RollingUpdate"));
+        if strategy.get("type") == Some(&json!("RollingUpdate"))
+            && let Some(rolling) = inner(strategy, "rollingUpdate")
+        {
+            default(rolling, "partition", json!(0));
+        }
+    }
+    template_defaults(spec);
 }
 
 fn route_rule_defaults(rule: &mut Map<String, Value>) {
@@ -207,14 +229,7 @@ pub(super) fn spec_of(object: &Object) -> Result<Spec, String> {
         return Err("spec.progressDeadlineSeconds must be greater than minReadySeconds".to_owned());
     }
     let template = object.get("/spec/template").cloned().ok_or("spec.template is missing")?;
-    let labels = template.pointer("/metadata/labels").and_then(Value::as_object);
-    let wanted = object.get("/spec/selector/matchLabels").and_then(Value::as_object);
-    if wanted.is_none_or(Map::is_empty) && object.get("/spec/selector/matchExpressions").is_none() {
-        return Err("spec.selector is missing or empty".to_owned());
-    }
-    if !wanted.into_iter().flatten().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value)) {
-        return Err("spec.selector does not match the labels of spec.template".to_owned());
-    }
+    check_selector(object, &template)?;
     Ok(Spec {
         replicas: number("replicas", 1)?,
         paused: object.get("/spec/paused").and_then(Value::as_bool).unwrap_or(false),
@@ -224,6 +239,18 @@ pub(super) fn spec_of(object: &Object) -> Result<Spec, String> {
         history_limit: number("revisionHistoryLimit", 10)?,
         template,
     })
+}
+
+pub(super) fn check_selector(object: &Object, template: &Value) -> Result<(), String> {
+    let labels = template.pointer("/metadata/labels").and_then(Value::as_object);
+    let wanted = object.get("/spec/selector/matchLabels").and_then(Value::as_object);
+    if wanted.is_none_or(Map::is_empty) && object.get("/spec/selector/matchExpressions").is_none() {
+        return Err("spec.selector is missing or empty".to_owned());
+    }
+    if !wanted.into_iter().flatten().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value)) {
+        return Err("spec.selector does not match the labels of spec.template".to_owned());
+    }
+    Ok(())
 }
 
 fn strategy_of(object: &Object) -> Result<Strategy, String> {

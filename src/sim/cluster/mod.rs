@@ -1,7 +1,8 @@
 //! A cluster in memory. It takes manifests as an applier would give them and runs the Deployment and ReplicaSet
-//! controllers with their real arithmetic, against a clock that the caller moves.
+//! controllers with their real arithmetic, and those of the kinds with a partition by their documented rules, against a clock
+//! that the caller moves.
 //!
-//! Deployments, Services, nginx Ingresses and HTTPRoutes behave; objects of other kinds are kept and do nothing.
+//! Workloads, Services, nginx Ingresses and HTTPRoutes behave; objects of other kinds are kept and do nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,7 @@ mod applier;
 mod deployment;
 mod live;
 mod observe;
+mod partitioned;
 mod pods;
 mod routing;
 mod timeline;
@@ -101,6 +103,9 @@ pub struct Cluster {
     /// What `apply` was given last, by key: fields that were there and are gone are taken back.
     applied: BTreeMap<ObjectKey, Object>,
     deployments: BTreeMap<ObjectKey, Deployment>,
+    partitioned: BTreeMap<ObjectKey, partitioned::Partitioned>,
+    /// Nodes that can take a DaemonSet's pods.
+    nodes: u32,
     sets: BTreeMap<u64, ReplicaSet>,
     pods: BTreeMap<u64, Pod>,
     pending: BTreeSet<Work>,
@@ -120,6 +125,8 @@ impl Cluster {
             objects: BTreeMap::new(),
             applied: BTreeMap::new(),
             deployments: BTreeMap::new(),
+            partitioned: BTreeMap::new(),
+            nodes: 4,
             sets: BTreeMap::new(),
             pods: BTreeMap::new(),
             pending: BTreeSet::new(),
@@ -206,6 +213,7 @@ impl Cluster {
         self.objects.remove(key);
         self.applied.remove(key);
         self.deployments.remove(key);
+        self.partitioned.remove(key);
         let owned: Vec<u64> = self.sets.values().filter(|set| set.owner == *key).map(|set| set.uid).collect();
         for uid in &owned {
             self.sets.remove(uid);
@@ -221,6 +229,13 @@ impl Cluster {
         for pod in pods {
             self.terminate(pod);
         }
+        self.settle();
+    }
+
+    /// A person deletes the pods of a workload that are not Ready.
+    pub fn delete_broken(&mut self, key: &ObjectKey) {
+        let broken: Vec<u64> = self.pods_of(key).filter(|pod| !pod.serves()).map(|pod| pod.uid).collect();
+        broken.into_iter().for_each(|pod| self.terminate(pod));
         self.settle();
     }
 
@@ -312,9 +327,14 @@ impl Cluster {
             let turn = self.chance.as_mut().map_or(0, |chance| chance.below(waiting));
             let Some(work) = self.pending.iter().nth(usize::try_from(turn).unwrap_or(0)).cloned() else { break };
             self.pending.remove(&work);
-            match &work {
-                Work::Deployment(key) => self.sync_deployment(key),
-                Work::ReplicaSet(uid) => self.sync_replica_set(*uid),
+            let owner = match &work {
+                Work::Deployment(key) => Some(key.clone()),
+                Work::ReplicaSet(uid) => self.sets.get(uid).map(|set| set.owner.clone()),
+            };
+            match (&work, owner.filter(|owner| self.partitioned.contains_key(owner))) {
+                (_, Some(owner)) => self.sync_partitioned(&owner),
+                (Work::Deployment(key), None) => self.sync_deployment(key),
+                (Work::ReplicaSet(uid), None) => self.sync_replica_set(*uid),
             }
             self.note(&work);
         }
@@ -325,6 +345,10 @@ impl Cluster {
     fn admit(&self, key: ObjectKey, mut object: Object) -> Result<Admitted, Rejected> {
         let refuse = |cause: String| Rejected { key: key.clone(), cause };
         live::defaults(&mut object);
+        if partitioned::Controller::of(&key).is_some() {
+            let spec = partitioned::spec_of(&key, &object, self.objects.get(&key), self.nodes).map_err(refuse)?;
+            return Ok(Admitted { key, object, spec: Some(AdmittedSpec::Partitioned(spec)) });
+        }
         if !(key.group == "apps" && key.kind == "Deployment") {
             return Ok(Admitted { key, object, spec: None });
         }
@@ -333,7 +357,7 @@ impl Cluster {
             return Err(refuse("spec.selector is immutable".to_owned()));
         }
         let spec = live::spec_of(&object).map_err(refuse)?;
-        Ok(Admitted { key, object, spec: Some(spec) })
+        Ok(Admitted { key, object, spec: Some(AdmittedSpec::Deployment(spec)) })
     }
 
     fn store(&mut self, admitted: Admitted) {
@@ -341,15 +365,18 @@ impl Cluster {
         let was = self.objects.insert(key.clone(), object);
         let Some(spec) = spec else { return };
         let changed = was.as_ref().and_then(|was| was.get("/spec")) != self.objects.get(&key).and_then(|now| now.get("/spec"));
-        match self.deployments.get_mut(&key) {
-            Some(deployment) => {
-                deployment.generation += u64::from(changed);
-                deployment.spec = spec;
-            }
-            None => {
-                let deployment = Deployment { spec, generation: 1, revision: 0, status: Status::default() };
-                self.deployments.insert(key.clone(), deployment);
-            }
+        match spec {
+            AdmittedSpec::Deployment(spec) => match self.deployments.get_mut(&key) {
+                Some(deployment) => {
+                    deployment.generation += u64::from(changed);
+                    deployment.spec = spec;
+                }
+                None => {
+                    let deployment = Deployment { spec, generation: 1, revision: 0, status: Status::default() };
+                    self.deployments.insert(key.clone(), deployment);
+                }
+            },
+            AdmittedSpec::Partitioned(spec) => self.store_partitioned(&key, spec, changed),
         }
         let work = Work::Deployment(key);
         match self.controller_lag_ms {
@@ -392,16 +419,21 @@ impl Cluster {
     }
 
     fn create_pods(&mut self, set: &ReplicaSet, count: usize) {
-        let ready_after = pods::behaviour(&set.template).ready_after;
+        let own = [("pod-template-hash".to_owned(), set.hash.clone())];
         for _ in 0..count {
-            let uid = self.next_uid();
-            let pod = Pod::new(uid, set, self.now, &pods::load(self.pods.values()));
-            self.pods.insert(uid, pod);
-            if let Some(after) = ready_after {
-                self.schedule(self.now + after, Event::PodReady(uid));
-            }
+            self.create_pod(set, &own, 0);
         }
         self.wake(Work::ReplicaSet(set.uid));
+    }
+
+    fn create_pod(&mut self, set: &ReplicaSet, own: &[(String, String)], ordinal: u32) {
+        let uid = self.next_uid();
+        let mut pod = Pod::new(uid, set, own, self.now, &pods::load(self.pods.values()));
+        pod.ordinal = ordinal;
+        self.pods.insert(uid, pod);
+        if let Some(after) = pods::behaviour(&set.template).ready_after {
+            self.schedule(self.now + after, Event::PodReady(uid));
+        }
     }
 
     fn terminate(&mut self, uid: u64) {
@@ -417,5 +449,10 @@ impl Cluster {
 struct Admitted {
     key: ObjectKey,
     object: Object,
-    spec: Option<live::Spec>,
+    spec: Option<AdmittedSpec>,
+}
+
+enum AdmittedSpec {
+    Deployment(live::Spec),
+    Partitioned(partitioned::Spec),
 }

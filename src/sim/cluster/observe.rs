@@ -7,12 +7,23 @@ use serde_json::Value;
 
 use crate::manifest::{Object, ObjectKey};
 use crate::observe::{ObserveError, Observer, Sighting, Target, Workload};
+use crate::sim::cluster::partitioned::Controller;
 use crate::sim::cluster::{Cluster, Counts, Pod, ReplicaSet, Status};
 
 /// The annotation that carries a commit's identity on a live workload.
 const MARK: &str = "/metadata/annotations/windlass.dev~1commit-tree";
 
 impl Cluster {
+    /// The key of the workload that a Rollout names.
+    pub fn workload(namespace: &str, reference: &crate::api::WorkloadRef) -> ObjectKey {
+        ObjectKey {
+            group: reference.api_version.split_once('/').map_or("", |(group, _)| group).to_owned(),
+            kind: reference.kind.clone(),
+            namespace: Some(namespace.to_owned()),
+            name: reference.name.clone(),
+        }
+    }
+
     /// The key of a Deployment.
     pub fn deployment(namespace: &str, name: &str) -> ObjectKey {
         ObjectKey {
@@ -32,8 +43,9 @@ impl Cluster {
         self.objects.iter()
     }
 
-    pub fn status(&self, deployment: &ObjectKey) -> Option<&Status> {
-        self.deployments.get(deployment).map(|deployment| &deployment.status)
+    pub fn status(&self, workload: &ObjectKey) -> Option<&Status> {
+        let partitioned = self.partitioned.get(workload).map(|workload| &workload.status);
+        self.deployments.get(workload).map(|deployment| &deployment.status).or(partitioned)
     }
 
     /// `metadata.generation` of a Deployment.
@@ -50,8 +62,9 @@ impl Cluster {
 
     /// The revision whose template is the Deployment's.
     pub fn newest(&self, deployment: &ObjectKey) -> Option<&ReplicaSet> {
-        let spec = &self.deployments.get(deployment)?.spec;
-        self.sets.values().find(|set| set.owner == *deployment && set.template == spec.template)
+        let partitioned = self.partitioned.get(deployment).map(|workload| workload.template());
+        let template = self.deployments.get(deployment).map(|deployment| &deployment.spec.template).or(partitioned)?;
+        self.sets.values().find(|set| set.owner == *deployment && set.template == *template)
     }
 
     /// The pods of a Deployment, oldest first, terminating ones included.
@@ -81,33 +94,43 @@ impl Cluster {
 impl Observer for Cluster {
     fn observe(&self, target: &Target) -> Result<Sighting, ObserveError> {
         let group = target.api_version.split_once('/').map_or("", |(group, _)| group);
-        if group != "apps" || target.kind != "Deployment" {
+        let key = ObjectKey {
+            group: group.to_owned(),
+            kind: target.kind.clone(),
+            namespace: Some(target.namespace.clone()),
+            name: target.name.clone(),
+        };
+        let controller = Controller::of(&key);
+        if controller.is_none() && (group, target.kind.as_str()) != ("apps", "Deployment") {
             return Err(ObserveError::Refused {
                 cause: format!("the simulated cluster runs no {} of {}", target.kind, target.api_version),
                 hint: Some("use a Deployment of apps/v1".to_owned()),
             });
         }
-        let key = Self::deployment(&target.namespace, &target.name);
-        let (Some(deployment), Some(live)) = (self.deployments.get(&key), self.objects.get(&key)) else {
+        let deployment = self.deployments.get(&key).map(|one| (one.spec.replicas, one.generation, &one.status));
+        let partitioned = self.partitioned.get(&key).map(|one| (one.spec.replicas, one.generation, &one.status));
+        let (Some((size, generation, status)), Some(live)) = (deployment.or(partitioned), self.objects.get(&key)) else {
             let missing = Some(format!("{key} does not exist"));
             return Ok(Sighting { applied: false, workload: None, missing });
         };
         let missing = match live.text(MARK) {
-            Some(mark) if mark == target.mark && deployment.status.observed_generation >= deployment.generation => None,
-            Some(mark) if mark == target.mark => Some("the Deployment controller has not taken up the change".to_owned()),
+            Some(mark) if mark == target.mark && status.observed_generation >= generation => None,
+            Some(mark) if mark == target.mark => Some(format!("the {} controller has not taken up the change", target.kind)),
             Some(mark) => Some(format!("the live {key} carries {mark}")),
             None => Some(format!("the live {key} carries no windlass.dev/commit-tree")),
         };
         let newest = self.newest(&key);
-        let status = &deployment.status;
         let workload = Workload {
-            size: deployment.spec.replicas,
+            size,
             replicas: status.replicas,
             updated: status.updated,
             updated_ready: newest.map_or(0, |set| set.status.ready),
             ready: status.ready,
             available: status.available,
-            revision_label: newest.map(|set| ("pod-template-hash".to_owned(), set.hash.clone())),
+            revision_label: newest.and_then(|set| match controller {
+                None => Some(("pod-template-hash".to_owned(), set.hash.clone())),
+                Some(controller) => controller.labels(set).into_iter().next(),
+            }),
         };
         Ok(Sighting { applied: missing.is_none(), workload: Some(workload), missing })
     }

@@ -11,7 +11,7 @@ pub const READY_AFTER_MS: u64 = 300;
 /// Milliseconds that a pod needs to end.
 pub const TERMINATION_MS: u64 = 200;
 /// Nodes that pods are spread over.
-const NODES: usize = 4;
+pub(super) const NODES: usize = 4;
 /// Most pods that one sync creates or deletes (the controller's burst).
 pub(super) const BURST: usize = 500;
 
@@ -26,8 +26,10 @@ pub struct Pod {
     pub ready_at: Option<u64>,
     /// It was told to end: it takes no requests and no controller counts it.
     pub terminating: bool,
-    /// The ReplicaSet's uid.
+    /// The uid of its ReplicaSet, or of its revision.
     pub(super) owner: u64,
+    /// Its number, where pods have one: a StatefulSet's ordinal, a DaemonSet's node.
+    pub(super) ordinal: u32,
     node: usize,
     crashing: bool,
 }
@@ -43,7 +45,7 @@ impl Pod {
     }
 }
 
-/// One revision of a Deployment.
+/// One revision of a workload: a Deployment's ReplicaSet; of other kinds, the ControllerRevision with its pods.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaSet {
     pub uid: u64,
@@ -113,15 +115,16 @@ fn duration_ms(text: &str) -> Option<u64> {
 }
 
 impl Pod {
-    pub(super) fn new(uid: u64, set: &ReplicaSet, now: u64, load: &[usize; NODES]) -> Self {
+    /// `own`: labels that its controller adds.
+    pub(super) fn new(uid: u64, set: &ReplicaSet, own: &[(String, String)], now: u64, load: &[usize; NODES]) -> Self {
         let mut labels: BTreeMap<String, String> = BTreeMap::new();
         for (key, value) in set.template.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten() {
             labels.insert(key.clone(), value.as_str().unwrap_or_default().to_owned());
         }
-        labels.insert("pod-template-hash".to_owned(), set.hash.clone());
+        labels.extend(own.iter().cloned());
         let node = load.iter().enumerate().min_by_key(|(_, pods)| **pods).map_or(0, |(node, _)| node);
         let crashing = behaviour(&set.template).crashing;
-        Self { uid, labels, created_at: now, ready_at: None, terminating: false, owner: set.uid, node, crashing }
+        Self { uid, labels, created_at: now, ready_at: None, terminating: false, owner: set.uid, ordinal: 0, node, crashing }
     }
 }
 

@@ -59,7 +59,8 @@ impl Cluster {
                 None => return,
             },
         };
-        let size = self.deployments.get(&key).map_or(0, |deployment| deployment.spec.replicas);
+        let partitioned = self.partitioned.get(&key).map_or(0, |workload| workload.spec.replicas);
+        let size = self.deployments.get(&key).map_or(partitioned, |deployment| deployment.spec.replicas);
         let mut total = Counts::default();
         let mut revisions = BTreeMap::new();
         for set in self.sets.values().filter(|set| set.owner == key) {

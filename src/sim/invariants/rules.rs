@@ -9,9 +9,11 @@ use super::walk::{Change, Side, Step};
 use super::{Rule, Violation};
 use crate::api::{Amount, Gate, Pause, Rollout, Style};
 use crate::engine::{self, Command, History, Input, Leg, Phase, State};
-use crate::manifest::{Object, ObjectSet};
+use crate::manifest::ObjectSet;
 use crate::reconcile::layout::AppId;
+use crate::render::workload::stays_old;
 use crate::render::{self, Pods, REVISION_LABEL, Routes};
+use crate::sim::cluster::IntOrPercent;
 
 /// What must be remembered from commit to commit.
 #[derive(Debug, Default)]
@@ -157,17 +159,18 @@ fn no_gate_skipped(step: &Step, before: &Side, after: &Side, say: &mut impl FnMu
     }
 }
 
-fn updated(state: &State, size: u32) -> u32 {
+fn updated(state: &State, size: Option<u32>) -> u32 {
     match state.shape.pods {
-        Pods::Stable | Pods::Returning { .. } => 0,
+        Pods::Stable | Pods::Returning { .. } => state.shape.extra.unwrap_or(0),
         Pods::Held { to, .. } => to,
-        Pods::Candidate => size,
+        Pods::Candidate => size.unwrap_or(u32::MAX),
     }
 }
 
-fn size(side: &Side) -> u32 {
+/// `None` where only the cluster knows.
+fn size(side: &Side) -> Option<u32> {
     let objects = side.candidate.as_ref().unwrap_or(&side.stable);
-    render::find_workload(objects, &side.rollout.workload).map_or(0, render::workload::deployment::size)
+    render::size(&side.rollout, objects).ok().flatten()
 }
 
 fn pods_never_shrink(step: &Step, before: &Side, after: &Side, say: &mut impl FnMut(Rule, String)) {
@@ -176,7 +179,13 @@ fn pods_never_shrink(step: &Step, before: &Side, after: &Side, say: &mut impl Fn
         return;
     }
     let (was, is) = (updated(&before.state, size(before)), updated(&after.state, size(after)));
-    let resized = kind(step) == "sync" && size(before) != size(after);
+    let held = |side: &Side| match side.state.shape.pods {
+        Pods::Held { size, .. } => Some(size),
+        _ => None,
+    };
+    // Of a workload whose size is the cluster's, the move that follows a change of size says so itself.
+    let counted = size(after).is_none() && held(before) != held(after);
+    let resized = counted || (kind(step) == "sync" && size(before) != size(after));
     if is < was && !resized && kind(step) != "restore-pods" {
         say(Rule::PodsNeverShrink, format!("{was} updated pods become {is}"));
     }
@@ -227,24 +236,45 @@ fn routed(rollout: &Rollout, live: &ObjectSet) -> bool {
     })
 }
 
-/// Updated pods that a live Deployment asks for, and their version's label: what its strategy lets come while it is held.
-fn asked(rollout: &Rollout, live: &ObjectSet) -> (u32, String) {
+/// Updated pods that a live workload asks for, and their version's label: what its strategy lets come while it is held.
+fn asked(side: &Side, live: &ObjectSet) -> (u32, String) {
+    let rollout = &side.rollout;
     let Ok(workload) = render::find_workload(live, &rollout.workload) else { return (0, String::new()) };
     let revision = workload.get("/spec/template/metadata/labels").and_then(|labels| labels.get(REVISION_LABEL));
     let revision = revision.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let number = |workload: &Object, field: &str| {
-        let value = workload.get(&format!("/spec/strategy/rollingUpdate/{field}")).and_then(Value::as_u64);
-        u32::try_from(value.unwrap_or(0)).unwrap_or(u32::MAX)
+    let rolling = |field: &str| {
+        let at = ["strategy/rollingUpdate", "updateStrategy/rollingUpdate", "updateStrategy"];
+        at.iter().find_map(|at| workload.get(&format!("/spec/{at}/{field}"))).cloned().unwrap_or(Value::Null)
     };
+    let number = |value: &Value| u32::try_from(value.as_u64().unwrap_or(0)).unwrap_or(u32::MAX);
+    // Of a workload whose size is the cluster's, the state alone can tell it.
+    let held = match side.state.shape.pods {
+        Pods::Held { size, .. } => size,
+        _ => 0,
+    };
+    let size = size(side).unwrap_or(held);
+    if workload.kind() != "Deployment" {
+        let kept = match rolling("partition") {
+            Value::String(text) => text.trim_end_matches('%').parse().map_or(0, |percent| stays_old(percent, size)),
+            pods => number(&pods),
+        };
+        return (if kept == 0 { u32::MAX } else { size.saturating_sub(kept) }, revision);
+    }
     let held = workload.get("/spec/minReadySeconds").and_then(Value::as_u64) == Some(2_147_483_646);
-    let pods = if held { number(workload, "maxSurge") + number(workload, "maxUnavailable") } else { u32::MAX };
+    let amount = |field: &str, up: bool| IntOrPercent::read(&rolling(field)).map_or(0, |amount| amount.of(size, up));
+    let pods = if held { amount("maxSurge", true) + amount("maxUnavailable", false) } else { u32::MAX };
     (pods, revision)
 }
 
 /// The updated pods of the version that the canary Service selects.
 fn asked_of_canary(side: &Side) -> u32 {
     let wanted = side.state.candidate.as_ref().map(|slot| slot.revision.as_str());
-    let (pods, revision) = asked(&side.rollout, &side.live);
+    let second = side.live.find("apps", "Deployment", &render::workload::extra::name(&side.rollout.workload.name));
+    if let Some(second) = second {
+        let pods = second.get("/spec/replicas").and_then(Value::as_u64).unwrap_or(0);
+        return u32::try_from(pods).unwrap_or(u32::MAX);
+    }
+    let (pods, revision) = asked(side, &side.live);
     if wanted == Some(revision.as_str()) { pods } else { 0 }
 }
 
@@ -314,7 +344,7 @@ fn rollback_reachable(memory: &Memory, side: &Side, time: i64, say: &mut impl Fn
     match engine::command(&input, &Command::Rollback { now: true }, "anybody") {
         Err(refusal) => say(Rule::RollbackReachable, format!("`rollback --now` is refused: {refusal}")),
         Ok(commit) => {
-            let labelled = |objects: &ObjectSet| !asked(&side.rollout, objects).1.is_empty();
+            let labelled = |objects: &ObjectSet| !asked(side, objects).1.is_empty();
             let same = if labelled(stable) == labelled(&commit.live.objects) {
                 bytes(stable) == bytes(&commit.live.objects)
             } else {

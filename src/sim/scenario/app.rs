@@ -37,7 +37,14 @@ pub struct App {
 }
 
 /// Options of `app` and `set`, so that a slip of the pen is an error.
-const OPTIONS: [&str; 20] = [
+const OPTIONS: [&str; 27] = [
+    "kind",
+    "autoscaler",
+    "style",
+    "canary-label",
+    "partition",
+    "parallel",
+    "unordered",
     "path",
     "name",
     "image",
@@ -135,7 +142,8 @@ impl App {
         let mut files = BTreeMap::new();
         let mut put = |name: &str, text: String| files.insert(format!("{}/{name}", self.path), text);
         let namespace = setting.namespace.as_str();
-        put("deployment.yaml", self.deployment(namespace));
+        let file = if self.kind() == "Deployment" { "deployment.yaml" } else { "workload.yaml" };
+        put(file, self.manifest(namespace)?);
         put("service.yaml", self.service(namespace));
         if let Some(text) = self.get("config") {
             put("config.yaml", self.config(text, namespace));
@@ -148,6 +156,27 @@ impl App {
             None => {}
             Some(other) => return Err(format!("route={other}: there are none, ingress, gateway, istio, subsets")),
         }
+        let WorkloadRef { api_version, kind, name } = self.workload();
+        let target = format!("  scaleTargetRef: {{apiVersion: {api_version}, kind: {kind}, name: {name}}}\n");
+        let hpa = |version: &str| {
+            format!(
+                "apiVersion: autoscaling/{version}\nkind: HorizontalPodAutoscaler\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+                 spec:\n{target}  minReplicas: 2\n  maxReplicas: 50\n"
+            )
+        };
+        match self.get("autoscaler") {
+            Some("v1") => drop(files.insert(format!("{}/autoscaler.yaml", self.path), hpa("v1"))),
+            Some("v2" | "keep") => drop(files.insert(format!("{}/autoscaler.yaml", self.path), hpa("v2"))),
+            Some("keda") => {
+                let text = format!(
+                    "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n\
+                     {target}  triggers: []\n"
+                );
+                files.insert(format!("{}/autoscaler.yaml", self.path), text);
+            }
+            None => {}
+            Some(other) => return Err(format!("autoscaler={other}: there are v1, v2, keda, keep (with replicas)")),
+        }
         let rollout = self.rollout(setting)?;
         files.insert(format!("{}/rollout.yaml", self.path), rollout);
         Ok(files)
@@ -155,26 +184,81 @@ impl App {
 
     /// The digest of its pod template.
     pub fn revision(&self, setting: &Setting) -> Result<String, String> {
-        let text = self.deployment(&setting.namespace);
-        let documents = crate::manifest::read("deployment.yaml", &text).map_err(|error| error.to_string())?;
+        let text = self.manifest(&setting.namespace)?;
+        let documents = crate::manifest::read("workload.yaml", &text).map_err(|error| error.to_string())?;
         let objects: ObjectSet = documents.into_iter().map(|document| document.object).collect();
-        let workload = WorkloadRef { api_version: "apps/v1".to_owned(), kind: "Deployment".to_owned(), name: self.name.clone() };
-        crate::render::revision(&objects, &workload).map_err(|error| error.to_string())
+        crate::render::revision(&objects, &self.workload()).map_err(|error| error.to_string())
     }
 
-    /// The Deployment with its present image.
-    pub fn deployment(&self, namespace: &str) -> String {
-        let name = &self.name;
-        let image = self.get("image").unwrap_or("1");
-        let replicas = self.get("replicas").unwrap_or("5");
-        let mut strategy = String::new();
-        for (key, field) in [("max-surge", "maxSurge"), ("max-unavailable", "maxUnavailable")] {
+    fn kind(&self) -> &str {
+        self.get("kind").unwrap_or("Deployment")
+    }
+
+    /// What the Rollout names.
+    pub fn workload(&self) -> WorkloadRef {
+        let (api_version, kind) = match self.kind() {
+            "AdvancedStatefulSet" => ("apps.kruise.io/v1beta1", "StatefulSet"),
+            "AdvancedDaemonSet" => ("apps.kruise.io/v1beta1", "DaemonSet"),
+            "CloneSet" => ("apps.kruise.io/v1alpha1", "CloneSet"),
+            other => ("apps/v1", other),
+        };
+        WorkloadRef { api_version: api_version.to_owned(), kind: kind.to_owned(), name: self.name.clone() }
+    }
+
+    /// Where the fields of a rolling update are, without a slash at its end.
+    fn rolling(&self) -> &'static [&'static str] {
+        match self.kind() {
+            "Deployment" => &["strategy", "rollingUpdate"],
+            "CloneSet" => &["updateStrategy"],
+            _ => &["updateStrategy", "rollingUpdate"],
+        }
+    }
+
+    /// Lines below `spec` for the fields of a rolling update that were asked for.
+    fn strategy(&self) -> String {
+        let mut lines = String::new();
+        let path = self.rolling();
+        let indent = "  ".repeat(path.len() + 1);
+        let fields = [
+            ("max-surge", "maxSurge"),
+            ("max-unavailable", "maxUnavailable"),
+            ("partition", "partition"),
+            ("unordered", "unorderedUpdate"),
+        ];
+        for (key, field) in fields {
             if let Some(value) = self.get(key) {
-                strategy.push_str(&format!("      {field}: {value}\n"));
+                lines.push_str(&format!("{indent}{field}: {}\n", if key == "unordered" { "{}" } else { value }));
             }
         }
-        if !strategy.is_empty() {
-            strategy = format!("  strategy:\n    rollingUpdate:\n{strategy}");
+        if lines.is_empty() {
+            return lines;
+        }
+        let parents = path.iter().enumerate().map(|(depth, key)| format!("{}{key}:\n", "  ".repeat(depth + 1)));
+        parents.collect::<String>() + &lines
+    }
+
+    /// The workload with its present image.
+    ///
+    /// # Errors
+    /// There is no such kind.
+    pub fn manifest(&self, namespace: &str) -> Result<String, String> {
+        let kinds =
+            ["Deployment", "StatefulSet", "CloneSet", "AdvancedStatefulSet", "AdvancedDaemonSet", "DaemonSet", "ReplicaSet"];
+        if !kinds.contains(&self.kind()) {
+            return Err(format!("kind={}: there are {}", self.kind(), kinds.join(", ")));
+        }
+        let WorkloadRef { api_version, kind, name } = self.workload();
+        let image = self.get("image").unwrap_or("1");
+        let strategy = self.strategy();
+        let mut own = String::new();
+        if !kind.ends_with("DaemonSet") && self.get("autoscaler").is_none_or(|scaler| scaler == "keep") {
+            own.push_str(&format!("  replicas: {}\n", self.get("replicas").unwrap_or("5")));
+        }
+        if kind == "StatefulSet" {
+            own.push_str(&format!("  serviceName: {name}\n"));
+        }
+        if self.get("parallel").is_some() {
+            own.push_str("  podManagementPolicy: Parallel\n");
         }
         let notes: String = ["never-ready", "crash", "ready-after"]
             .iter()
@@ -187,11 +271,11 @@ impl App {
             }
             _ => String::new(),
         };
-        format!(
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  replicas: {replicas}\n\
+        Ok(format!(
+            "apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n{own}\
              {strategy}  selector:\n    matchLabels: {{app: {name}}}\n  template:\n    metadata:\n      labels: {{app: {name}, version: \"{image}\"}}\n\
              {notes}    spec:\n      containers:\n        - name: main\n          image: shop/{name}:{image}\n{config}"
-        )
+        ))
     }
 
     fn service(&self, namespace: &str) -> String {
@@ -251,8 +335,9 @@ impl App {
         let (name, namespace) = (&self.name, &setting.namespace);
         let kruise = self.get("kruise").is_some();
         let version = if kruise { "rollouts.kruise.io/v1beta1" } else { "windlass.dev/v1alpha1" };
+        let WorkloadRef { api_version, kind, .. } = self.workload();
         let mut text = format!(
-            "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  workloadRef: {{apiVersion: apps/v1, kind: Deployment, name: {name}}}\n"
+            "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  workloadRef: {{apiVersion: {api_version}, kind: {kind}, name: {name}}}\n"
         );
         for (key, field) in [("disabled", "disabled"), ("on-failure", "onFailure")] {
             if let Some(value) = self.get(key) {
@@ -269,7 +354,13 @@ impl App {
         if let Some(value) = self.get("paused") {
             text.push_str(&format!("    paused: {value}\n"));
         }
-        text.push_str("    canary:\n");
+        text.push_str(if self.get("style") == Some("blueGreen") { "    blueGreen:\n" } else { "    canary:\n" });
+        if self.get("style") == Some("canary") {
+            text.push_str("      enableExtraWorkloadForCanary: true\n");
+        }
+        if let Some((key, value)) = self.get("canary-label").and_then(|label| label.split_once(':')) {
+            text.push_str(&format!("      patchPodTemplateMetadata:\n        labels: {{{key}: \"{value}\"}}\n"));
+        }
         if self.get("route") == Some("subsets") {
             text.push_str("      disableGenerateCanaryService: true\n");
         }

@@ -3,6 +3,7 @@
 
 use super::app::{App, NAMESPACE};
 use crate::git::{Oid, Repo};
+use crate::manifest::ObjectKey;
 use crate::reconcile::layout;
 use crate::render::{self, Pods, PodsPhase};
 use crate::sim::cluster::{Cluster, Point};
@@ -22,21 +23,35 @@ pub(super) fn counts(repo: &dyn Repo, head: Oid, cluster: &Cluster) -> Result<Ve
             ))
         };
         let (Some(state), Some(rollout), Some(stable)) = read().map_err(|trouble| trouble.to_string())? else { continue };
-        let workload = render::find_workload(&stable, &rollout.workload).map_err(|error| error.to_string())?;
-        let size = render::workload::deployment::size(workload);
+        let key = Cluster::workload(NAMESPACE, &rollout.workload);
+        let live = || cluster.timeline().points(&key).last().map_or(0, |point| point.size);
+        let own = render::size(&rollout, &stable).map_err(|error| error.to_string())?;
+        let size = own.unwrap_or_else(live);
         let old_label = if state.shape.stable_labelled { state.stable.revision.clone() } else { String::new() };
         let new_label = state.candidate.as_ref().map_or(state.stable.revision.clone(), |slot| slot.revision.clone());
         let (old, new) = match state.shape.pods {
             Pods::Stable | Pods::Returning { .. } => (size, 0),
             Pods::Candidate => (0, size),
-            Pods::Held { size, from, to, phase: PodsPhase::Grow } => (size.saturating_sub(from), to),
+            Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (size.saturating_sub(from), to),
             Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (size.saturating_sub(to), to),
         };
-        let key = Cluster::deployment(NAMESPACE, &rollout.workload.name);
         let pods = cluster.pods_by(&key, REVISION);
         let of = |label: &str| pods.get(label).map_or(0, |counts| counts.pods);
         let seen = (of(&old_label), if new == 0 { 0 } else { of(&new_label) });
         let all: u32 = pods.values().map(|counts| counts.pods).sum();
+        let second = ObjectKey { name: render::workload::extra::name(&key.name), ..key.clone() };
+        let (extra, is) = (state.shape.extra.unwrap_or(0), cluster.pods_by(&second, REVISION));
+        let is: u32 = is.values().map(|counts| counts.pods).sum();
+        if is != extra {
+            found.push(format!("{id}: {is} pods of the second Deployment run at a rest, the live branch asks for {extra}"));
+        }
+        if own.is_none() && all != old + new {
+            // The parts have followed another size; each rounds by itself.
+            let ratio = f64::from(new) / f64::from((old + new).max(1)) * f64::from(size);
+            if all == size && (f64::from(seen.1) - ratio).abs() <= 1.0 {
+                continue;
+            }
+        }
         if seen != (old, new) || all != old + new {
             found.push(format!(
                 "{}: {} old and {} new pods of {all} run at a rest, the live branch asks for {old} and {new}",
@@ -54,7 +69,7 @@ pub(super) fn capacity(apps: &[App], spare: Option<&str>, state: &State) -> Vec<
         found.push(format!("for {} ms a part of the requests was answered by nobody", state.unanswered_ms));
     }
     for app in apps {
-        let key = Cluster::deployment(NAMESPACE, &app.name);
+        let key = Cluster::workload(NAMESPACE, &app.workload());
         let spare = spare.and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0);
         found.extend(too_few(state.cluster.timeline().points(&key), spare).map(|text| format!("{}: {text}", app.name)));
     }

@@ -4,7 +4,9 @@ use super::picture::{Picture, standing};
 use super::stage::Stage;
 use super::{NAMESPACE, time};
 use crate::git::Repo as _;
+use crate::manifest::ObjectKey;
 use crate::reconcile::{AppReport, layout};
+use crate::render::workload::extra;
 use crate::sim::cluster::{Cluster, Request};
 use crate::sim::world::EPOCH;
 
@@ -49,10 +51,14 @@ impl Stage<'_> {
     /// Pods by image, and the share of plain requests by version.
     fn picture(&self, name: &str) -> Picture {
         let state = self.world.lock();
-        let key = Cluster::deployment(NAMESPACE, name);
-        let pods = state.cluster.pods_by(&key, "/spec/containers/0/image").into_iter().map(|(image, counts)| {
-            let version = image.rsplit(':').next().unwrap_or_default().to_owned();
-            (version, (counts.ready, counts.pods))
+        let Some(app) = self.desk.apps.iter().find(|app| app.name == name) else { return Picture::default() };
+        let key = Cluster::workload(NAMESPACE, &app.workload());
+        let second = ObjectKey { name: extra::name(&key.name), ..key.clone() };
+        let pods = [(&key, ""), (&second, " (canary)")].into_iter().flat_map(|(key, which)| {
+            state.cluster.pods_by(key, "/spec/containers/0/image").into_iter().map(move |(image, counts)| {
+                let version = image.rsplit(':').next().unwrap_or_default();
+                (format!("{version}{which}"), (counts.ready, counts.pods))
+            })
         });
         let plain = state.cluster.traffic(&Request::to(&format!("{name}.example")), "version");
         let shares = plain.unwrap_or_else(|_| state.cluster.service_traffic(NAMESPACE, name, "version"));

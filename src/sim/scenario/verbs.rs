@@ -62,7 +62,7 @@ impl Stage<'_> {
                 self.world.lock().applier.break_after = Some(count.ok_or("`applier suspend`, `resume` or `partial N`")?);
             }
             ("sicken" | "scale-live", _) => {
-                let key = crate::sim::cluster::Cluster::deployment(super::NAMESPACE, &self.desk.app()?.name);
+                let key = crate::sim::cluster::Cluster::workload(super::NAMESPACE, &self.desk.app()?.workload());
                 let count: u32 = rest.parse().map_err(|_| format!("`{rest}` is no number"))?;
                 let cluster = &mut self.world.lock().cluster;
                 if verb == "sicken" {
@@ -70,6 +70,14 @@ impl Stage<'_> {
                 } else {
                     cluster.scale(&key, count).map_err(|rejected| rejected.to_string())?;
                 }
+            }
+            ("nodes", _) => {
+                let nodes = rest.parse().map_err(|_| format!("`{rest}` is no number"))?;
+                self.world.lock().cluster.set_nodes(nodes);
+            }
+            ("delete-broken", _) => {
+                let key = crate::sim::cluster::Cluster::workload(super::NAMESPACE, &self.desk.app()?.workload());
+                self.world.lock().cluster.delete_broken(&key);
             }
             ("prometheus", "nodata") => self.silence(Some(Silence::NoData)),
             ("prometheus", "nan") => self.silence(Some(Silence::NaN)),

@@ -224,7 +224,7 @@ impl<'a> Stage<'a> {
         let count = |field: &str| live["status"][field].as_u64().unwrap_or(0);
         let size = live["spec"]["replicas"].as_u64().unwrap_or(1);
         let (new, all) = match state.shape.pods {
-            Pods::Held { size, from, to, phase: PodsPhase::Grow } => (to.into(), u64::from(size - from + to)),
+            Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (to.into(), u64::from(size - from + to)),
             Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (to.into(), size.into()),
             Pods::Stable | Pods::Returning { .. } | Pods::Candidate => (size, size),
         };

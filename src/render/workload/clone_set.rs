@@ -1,0 +1,76 @@
+//! CloneSet of `apps.kruise.io`: `updateStrategy.partition` is the number, or the percentage, of pods that stay old.
+
+use serde_json::{Value, json};
+
+use super::{Reach, RenderError, partition, unusable};
+use crate::manifest::Object;
+
+/// A step in percent writes a percentage (Kruise, `ParseIntegerAsPercentageIfPossible`), so that the parts follow a size that
+/// changes between two commits; but only one that means just as many pods now.
+pub(super) fn partition(reach: Reach) -> Value {
+    let (old, size) = (partition::old(reach), reach.size);
+    if reach.percent.is_none() || size == 0 {
+        return json!(old);
+    }
+    let percent = match old {
+        0 => 0,
+        old if old >= size => 100,
+        old => (u64::from(old) * 100 / u64::from(size)).max(1),
+    };
+    if stays_old(percent, size) == old { json!(format!("{percent}%")) } else { json!(old) }
+}
+
+/// Pods of `size` that a percentage keeps: rounded up, and less than 100 % never keeps all of several (Kruise,
+/// `CalculatePartitionReplicas`).
+pub fn stays_old(percent: u64, size: u32) -> u32 {
+    let kept = u32::try_from((percent * u64::from(size)).div_ceil(100)).unwrap_or(u32::MAX).min(size);
+    if kept == size && size > 1 && percent < 100 { size - 1 } else { kept }
+}
+
+pub(super) fn check(workload: &Object) -> Result<(), RenderError> {
+    if workload.get("/spec/updateStrategy/paused") == Some(&Value::Bool(true)) {
+        return Err(unusable(workload, "`updateStrategy.paused: true` stops its controller; remove it from the source"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::PodsPhase;
+
+    fn reach(size: u32, to: u32, percent: Option<u32>) -> Reach {
+        Reach { size, from: 0, to, phase: PodsPhase::Shift, percent }
+    }
+
+    #[test]
+    fn percent_becomes_the_percentage_that_stays() {
+        for (size, percent, to, wanted) in [
+            (5, 20, 1, json!("80%")),
+            (3, 20, 1, json!("66%")),
+            (7, 33, 3, json!("57%")),
+            (10, 100, 10, json!("0%")),
+            (10, 50, 5, json!("50%")),
+            (1, 50, 1, json!("0%")),
+        ] {
+            assert_eq!(partition(reach(size, to, Some(percent))), wanted, "{percent} % of {size}");
+        }
+        assert_eq!(partition(reach(10, 3, None)), json!(7));
+    }
+
+    #[test]
+    fn a_percentage_that_means_other_pods_is_not_written() {
+        // 247 of 250 stay: 98 % would keep 245 of them.
+        assert_eq!(partition(reach(250, 3, Some(1))), json!(247));
+        for size in 1..=300 {
+            for percent in 1..=100 {
+                let to = crate::api::Amount::Percent(percent).of(size);
+                let kept = match partition(reach(size, to, Some(percent))) {
+                    Value::String(text) => stays_old(text.trim_end_matches('%').parse().unwrap(), size),
+                    pods => u32::try_from(pods.as_u64().unwrap()).unwrap(),
+                };
+                assert_eq!(kept, size - to, "{percent} % of {size}");
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Each kind of workload in each strategy: what every step writes. `docs/reference/workloads.md` is made from this.
+//! `WINDLASS_UPDATE=1` writes the page anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use windlass::api::{self, Meaning, Rollout};
+use windlass::engine::{self, Command, History, Input, Source, State};
+use windlass::manifest::{self, Object, ObjectSet};
+use windlass::render;
+
+const PODS: u32 = 10;
+
+/// Its size is an autoscaler's.
+const SCALED: &str = "Deployment with an autoscaler";
+
+/// `apiVersion`, `kind`, own name.
+const KINDS: [(&str, &str, &str); 7] = [
+    ("apps/v1", "Deployment", "Deployment"),
+    ("apps/v1", "Deployment", SCALED),
+    ("apps/v1", "StatefulSet", "StatefulSet"),
+    ("apps.kruise.io/v1alpha1", "CloneSet", "CloneSet"),
+    ("apps.kruise.io/v1beta1", "StatefulSet", "Advanced StatefulSet"),
+    ("apps.kruise.io/v1beta1", "DaemonSet", "Advanced DaemonSet"),
+    ("apps/v1", "DaemonSet", "DaemonSet"),
+];
+
+/// Name, and what makes a `strategy` of the steps.
+const STYLES: [(&str, &str); 3] = [
+    ("partition", "canary: {steps: STEPS}"),
+    ("canary", "canary: {enableExtraWorkloadForCanary: true, steps: STEPS}"),
+    ("blueGreen", "blueGreen: {steps: STEPS}"),
+];
+
+const STEPS: &str = "[{replicas: 20%, pause: {duration: 0}}, {replicas: 100%, pause: {duration: 0}}]";
+
+fn objects((api_version, kind, name): (&str, &str, &str), image: &str) -> ObjectSet {
+    let size = if kind == "DaemonSet" || name == SCALED { String::new() } else { format!("  replicas: {PODS}\n") };
+    let scaler = format!(
+        "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: shop}}\nspec:\n  scaleTargetRef: {{apiVersion: \
+         {api_version}, kind: {kind}, name: shop}}\n  maxReplicas: 50\n"
+    );
+    let scaler = if name == SCALED { scaler } else { String::new() };
+    let text = format!(
+        "apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: shop}}\nspec:\n{size}  selector: {{matchLabels: {{app: shop}}}}\n  \
+         template:\n    metadata: {{labels: {{app: shop}}}}\n    spec: {{containers: [{{name: shop, image: \"shop:{image}\"}}]}}\n{scaler}"
+    );
+    manifest::read("workload.yaml", &text).unwrap().into_iter().map(|document| document.object).collect()
+}
+
+/// The Rollout, or why it is refused.
+fn rollout(api_version: &str, kind: &str, strategy: &str) -> Result<Rollout, String> {
+    let text = format!(
+        "apiVersion: windlass.dev/v1alpha1\nkind: Rollout\nmetadata: {{name: shop}}\nspec:\n  workloadRef: {{apiVersion: {api_version}, \
+         kind: {kind}, name: shop}}\n  strategy:\n    {}\n",
+        strategy.replace("STEPS", STEPS)
+    );
+    let read = api::read("rollout.yaml", &text);
+    if let Some(error) = read.findings.into_iter().find(|finding| finding.is_error()) {
+        return Err(format!("{}; {}", error.message, error.hint.unwrap_or_default()));
+    }
+    read.documents
+        .into_iter()
+        .find_map(|document| match document.into_meaning() {
+            Meaning::Rollout(rollout) => Some(rollout),
+            _ => None,
+        })
+        .ok_or_else(|| "no Rollout".to_owned())
+}
+
+/// Every field of an object but the pod template, by its path.
+fn fields(value: &Value, at: &str, found: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(map) if !map.is_empty() && at != "spec.template" => {
+            for (key, value) in map {
+                let inner = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+                fields(value, &inner, found);
+            }
+        }
+        _ if at.starts_with("spec.") && at != "spec.template" => drop(found.insert(at.to_owned(), value.to_string())),
+        _ => {}
+    }
+}
+
+fn of(object: &Object) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    fields(&object.to_value(), "", &mut found);
+    found
+}
+
+fn template(object: &Object) -> &str {
+    object.text("/spec/template/spec/containers/0/image").unwrap_or_default()
+}
+
+/// What of `live` is not as `source` has it.
+fn written(source: &ObjectSet, live: &ObjectSet) -> String {
+    let mut parts = Vec::new();
+    for object in live.values() {
+        let (was, is) = (source.get(&object.key()).map(of).unwrap_or_default(), of(object));
+        let version = template(object);
+        let mut changed: Vec<String> = is
+            .iter()
+            .filter(|(field, value)| was.get(*field) != Some(value) && !field.starts_with("spec.selector"))
+            .map(|(field, value)| format!("`{}: {}`", field.trim_start_matches("spec."), value.trim_matches('"')))
+            .collect();
+        let second = source.get(&object.key()).is_none();
+        if object.get("/spec/template").is_none() {
+            parts.extend((!changed.is_empty()).then(|| format!("{}: {}", object.kind(), changed.join(", "))));
+            continue;
+        }
+        if changed.is_empty() {
+            changed.push("as you wrote it".to_owned());
+        }
+        let name = if second { format!("`{}`: ", object.name()) } else { String::new() };
+        parts.insert(0, format!("{name}{version}, {}", changed.join(", ")));
+    }
+    parts.sort_by_key(|part| (part.starts_with("Horizontal"), part.starts_with('`')));
+    parts.join("; ")
+}
+
+/// The rows of one kind in one strategy: commit, and what the workload is told.
+fn rows(kind: (&str, &str, &str), rollout: &Rollout) -> Vec<(String, String)> {
+    let (first, second) = (objects(kind, "1"), objects(kind, "2"));
+    let inputs = BTreeMap::new();
+    let source = |objects| Source { path: "shop", commit: "c", inputs: &inputs, objects };
+    let now = Timestamp::UNIX_EPOCH;
+    let plan = |state: Option<&State>, stable: Option<&ObjectSet>, objects| {
+        engine::forecast(rollout, state, (stable, None), Some(&source(objects)), (true, Some(PODS)), now).unwrap().0
+    };
+    let adopted = plan(None, None, &first).remove(0).commit;
+    let state = State { tree: "t".to_owned(), ..adopted.state };
+    let planned = plan(Some(&state), Some(&first), &second);
+    let mut rows: Vec<(String, String)> =
+        planned.iter().map(|planned| (planned.commit.title.clone(), written(&first, &planned.commit.live.objects))).collect();
+    // The way back from the first step.
+    let step = &planned[0].commit;
+    let mut state = State { tree: "u".to_owned(), ..step.state.clone() };
+    let say = |state: &State, now_: bool| {
+        let input = Input {
+            rollout,
+            spec_gone: false,
+            state: Some(state),
+            stable: Some(&step.stable),
+            candidate: step.candidate.as_ref(),
+            source: None,
+            history: History::Ours,
+            seen: None,
+            looks: &[],
+            now,
+        };
+        engine::command(&input, &Command::Rollback { now: now_ }, "you").unwrap()
+    };
+    let back = say(&state, false);
+    rows.push((back.title.clone(), written(&first, &back.live.objects)));
+    state.tree = "v".to_owned();
+    rows.push(("`rollback --now`".to_owned(), written(&first, &say(&state, true).live.objects)));
+    rows
+}
+
+fn page() -> String {
+    let mut text = format!(
+        "# What a step writes into the workload\n\nFor a workload of {PODS} pods that names no strategy of its own, version 1 to version 2, steps \
+         20 % and 100 %, without traffic. A row\nfor each commit: the version of the pod template, and the fields that are not as you wrote \
+         them. Made from the program.\n\n| | partition | canary (`enableExtraWorkloadForCanary`) | blueGreen |\n|---|---|---|---|\n"
+    );
+    let mut sections = String::new();
+    for (api_version, kind, name) in KINDS {
+        let mut cells = Vec::new();
+        for (style, strategy) in STYLES {
+            match rollout(api_version, kind, strategy) {
+                Err(why) => cells.push(format!("no: {why}")),
+                Ok(rollout) if style == "canary" && rollout.style == api::Style::Partition => {
+                    cells.push("as partition".to_owned());
+                }
+                Ok(rollout) if render::check(&rollout, &objects((api_version, kind, name), "1")).is_err() => {
+                    let why = render::check(&rollout, &objects((api_version, kind, name), "1")).unwrap_err();
+                    cells.push(format!("no: {why}"));
+                }
+                Ok(rollout) => {
+                    cells.push("yes".to_owned());
+                    let group = api_version.split('/').next().unwrap();
+                    writeln!(sections, "\n## {name} (`{group}`), {style}\n\n| commit | the workload |\n|---|---|").unwrap();
+                    for (commit, fields) in rows((api_version, kind, name), &rollout) {
+                        writeln!(sections, "| {commit} | {fields} |").unwrap();
+                    }
+                }
+            }
+        }
+        writeln!(text, "| {name} | {} |", cells.join(" | ")).unwrap();
+    }
+    text + &sections
+}
+
+#[test]
+fn the_reference_of_workloads_is_what_steps_write() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/reference/workloads.md");
+    let wanted = page();
+    if std::env::var("WINDLASS_UPDATE").is_ok_and(|value| value == "1") {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == wanted,
+        "docs/reference/workloads.md is not what steps write; write it anew: WINDLASS_UPDATE=1 cargo test --test main reference"
+    );
+}
+
+/// Kruise's older files name no style: of a Deployment that is a second Deployment.
+#[test]
+fn a_v1alpha1_file_without_a_style_has_a_second_deployment() {
+    let text = "apiVersion: rollouts.kruise.io/v1alpha1\nkind: Rollout\nmetadata: {name: shop}\nspec:\n  objectRef:\n    workloadRef: {apiVersion: \
+                apps/v1, kind: Deployment, name: shop}\n  strategy:\n    canary:\n      patchPodTemplateMetadata: {labels: {track: canary}}\n      \
+                steps: [{weight: 20, pause: {duration: 0}}, {weight: 60, pause: {duration: 0}}]\n";
+    let read = api::read("rollout.yaml", text);
+    let errors: Vec<_> = read.findings.iter().filter(|finding| finding.is_error()).collect();
+    assert!(errors.iter().all(|finding| finding.message.contains("trafficRoutings")), "{errors:?}");
+    let text = text.replace("weight: 20", "replicas: 20%").replace("weight: 60", "replicas: 60%");
+    let read = api::read("rollout.yaml", &text);
+    let Some(Meaning::Rollout(rollout)) = read.documents.into_iter().next().map(api::Document::into_meaning) else {
+        panic!("{:?}", read.findings)
+    };
+    assert_eq!(rollout.style, api::Style::Canary);
+    let kind = ("apps/v1", "Deployment", "Deployment");
+    let titles: Vec<String> = rows(kind, &rollout).into_iter().map(|(title, _)| title).collect();
+    assert_eq!(
+        titles[..3],
+        [
+            "step 1/2, grow to 2 canary pods",
+            "step 2/2, grow to 6 canary pods",
+            "finalise, the workload's own strategy takes over"
+        ]
+    );
+}
