@@ -22,7 +22,7 @@ use applier::Applier;
 use stage::Stage;
 
 /// Cases that are played at the same time.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 4;
 
 /// What the cases share.
 struct Site {
