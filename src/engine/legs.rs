@@ -151,7 +151,7 @@ pub(super) fn within_step(
             next.extra = Some(pods);
             next.union = true;
             if routed {
-                next.stable_selector = narrow.cloned();
+                serve(&mut next, narrow);
             }
             return Some((Leg::Grow, next));
         }
@@ -172,7 +172,7 @@ pub(super) fn within_step(
         next.pods = Pods::Held { size: ground.size, from, to, phase, percent: ground.percent(rollout, step, to) };
         next.union = true;
         if routed && !all {
-            next.stable_selector = narrow.cloned();
+            serve(&mut next, narrow);
         }
         return Some((Leg::Grow, next));
     }
@@ -187,10 +187,16 @@ pub(super) fn within_step(
     (next != *shape).then_some((Leg::Shift, next))
 }
 
-/// Requests as `step` wants them.
-fn route(shape: &mut Shape, step: &Step, narrow: Option<&Selector>) {
+/// A Service for each version. It comes with the pods, a commit before the routes: a Service that is as new as the route to it has
+/// no endpoints for a moment, and requests would find nobody.
+fn serve(shape: &mut Shape, narrow: Option<&Selector>) {
     shape.stable_selector = narrow.cloned();
     shape.canary_services = true;
+}
+
+/// Requests as `step` wants them.
+fn route(shape: &mut Shape, step: &Step, narrow: Option<&Selector>) {
+    serve(shape, narrow);
     shape.routes = Routes::Split {
         weight: step.traffic,
         matches: step.matches.clone(),
