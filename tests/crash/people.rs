@@ -52,7 +52,7 @@ fn say(scene: &Scene<'_>, word: &str, app: &str) {
     let said: serde_json::Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{word} {app}: {ended:?}"));
     assert_eq!(ended.err, "", "{word} {app}");
     match ended.code {
-        Some(0) => scene.acknowledge(said["commit"].as_str().unwrap()),
+        Some(0) => scene.acknowledge("ada", said["commit"].as_str().unwrap()),
         Some(1) => {
             let code = said["error"]["code"].as_str().unwrap().to_owned();
             let known =
@@ -102,7 +102,7 @@ pub(super) fn commits_beside(scene: &Scene<'_>) {
             git(&["commit", "--quiet", "--message", &format!("Note {number}")]);
             let pushed = scene.place.git_command(&folder, &["push", "--quiet", "origin", "deploy"]).output().unwrap();
             if pushed.status.success() {
-                scene.acknowledge(&git(&["rev-parse", "HEAD"]));
+                scene.acknowledge("grace", &git(&["rev-parse", "HEAD"]));
                 break;
             }
             let said = String::from_utf8_lossy(&pushed.stderr).into_owned();

@@ -43,8 +43,8 @@ pub(super) struct Scene<'a> {
     pub(super) over: AtomicBool,
     /// All is at rest.
     pub(super) done: AtomicBool,
-    /// Ids of commits that somebody was told are on the live branch.
-    pub(super) acknowledged: Mutex<BTreeSet<String>>,
+    /// Who was told which commits are on the live branch, by their ids.
+    pub(super) acknowledged: Mutex<BTreeSet<(String, String)>>,
     pub(super) commits: AtomicUsize,
     /// The newest version of each app on the source branch.
     pub(super) versions: Mutex<BTreeMap<&'static str, u32>>,
@@ -55,8 +55,11 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    pub(super) fn acknowledge(&self, id: &str) {
-        assert!(self.acknowledged.lock().unwrap().insert(id[..10].to_owned()), "{id} was announced twice");
+    /// Nobody is told the same commit twice. Two may be told of one: a commit is made of what is decided and of the second
+    /// it is decided in, so that two processes can make the very same one, and then both have pushed it.
+    pub(super) fn acknowledge(&self, who: &str, id: &str) {
+        let new = self.acknowledged.lock().unwrap().insert((who.to_owned(), id[..10].to_owned()));
+        assert!(new, "{who} was told twice of {id}");
     }
 
     pub(super) fn state(&self, referee: &Referee<'_>, app: &str) -> State {
@@ -77,18 +80,21 @@ pub(crate) struct Figures {
     rejected: usize,
     gave_up: usize,
     mirrors: usize,
+    /// Commits that two processes made alike.
+    alike: usize,
     refusals: BTreeMap<String, usize>,
     time: Duration,
 }
 
 impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { commits, moves, words, notes, kills, stops, lost_races, rejected, gave_up, mirrors, refusals, time } = self;
+        let Self { commits, moves, words, notes, kills, stops, lost_races, rejected, gave_up, mirrors, alike, refusals, time } =
+            self;
         write!(
             f,
             "{commits} commits: {moves} moves, {words} words, {notes} beside; {kills} kills, {stops} stops; {lost_races} races lost \
              and decided again by windlass, {rejected} by people's git; {gave_up} times all tries were used up; {mirrors} mirrors \
-             made anew; words that came too late: {refusals:?}; {:.1} s",
+             made anew; {alike} commits made alike by two; words that came too late: {refusals:?}; {:.1} s",
             time.as_secs_f64()
         )
     }
@@ -179,7 +185,7 @@ pub(crate) fn race(place: &Place, commits: usize, seed: u64) -> Figures {
             scope.spawn(|| guard(&|| people::commits_beside(&scene))),
         ];
         let mut random = Random::new(seed);
-        let longest = Duration::from_secs(100) + Duration::from_millis(600) * u32::try_from(commits).unwrap();
+        let longest = Duration::from_secs(100) + Duration::from_secs(2) * u32::try_from(commits).unwrap();
         while !scene.done.load(Ordering::SeqCst) {
             if scene.commits.load(Ordering::SeqCst) >= commits {
                 scene.over.store(true, Ordering::SeqCst);
@@ -226,7 +232,7 @@ fn judge(scene: &Scene<'_>, referee: &Referee<'_>, before: &str) -> Figures {
         for line in read("out").lines() {
             // A line that a kill has cut off tells nothing.
             if let Some((id, _)) = line.split_once(' ').filter(|(id, _)| id.len() == 10) {
-                scene.acknowledge(id);
+                scene.acknowledge(&Watcher::name(number), id);
             }
         }
         for line in read("err").lines() {
@@ -239,7 +245,8 @@ fn judge(scene: &Scene<'_>, referee: &Referee<'_>, before: &str) -> Figures {
             }
         }
     }
-    let acknowledged = scene.acknowledged.lock().unwrap();
+    let told_of = scene.acknowledged.lock().unwrap().clone();
+    let acknowledged: BTreeSet<String> = told_of.iter().map(|(_, id)| id.clone()).collect();
     referee.holds_all(&acknowledged);
     let told = referee.commits(before);
     let (mut moves, mut words, mut notes) = (BTreeMap::new(), 0, 0);
@@ -264,9 +271,9 @@ fn judge(scene: &Scene<'_>, referee: &Referee<'_>, before: &str) -> Figures {
     }
     let rejected = scene.rejected.load(Ordering::SeqCst);
     let refusals = scene.refusals.lock().unwrap().clone();
-    let (commits, moves) = (told.len(), moves.len());
+    let (commits, moves, alike) = (told.len(), moves.len(), told_of.len() - acknowledged.len());
     let (kills, stops, time) = (0, 0, Duration::ZERO);
-    Figures { commits, moves, words, notes, kills, stops, lost_races, rejected, gave_up, mirrors, refusals, time }
+    Figures { commits, moves, words, notes, kills, stops, lost_races, rejected, gave_up, mirrors, alike, refusals, time }
 }
 
 enum Said {
