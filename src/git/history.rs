@@ -35,26 +35,39 @@ pub(super) fn is_ancestor(repo: &Repository, ancestor: Oid, descendant: Oid) -> 
 }
 
 /// What we can tell a server that we have.
+#[derive(Default)]
 pub(super) struct Known {
     /// Commits, newest first.
     pub(super) haves: Vec<Oid>,
-    /// Those commits below them of which some parent is not here.
+    /// Those commits that are here and of which some parent is not.
     pub(super) shallow: Vec<Oid>,
+}
+
+/// What was found on earlier ways down the history of one repository, which only grows.
+#[derive(Default)]
+pub(super) struct Walked {
+    /// Commits from which every way down was followed to its end.
+    below: HashSet<Oid>,
+    borders: Vec<Oid>,
 }
 
 /// More commits than this are not offered to a server; one that we share is enough.
 const OFFERED: usize = 64;
 
 /// What is known from `heads` downwards. A commit that is here is here with its whole tree, so that a missing parent is the
-/// only kind of border.
-pub(super) fn known(repo: &Repository, heads: &[Oid]) -> Result<Known, git2::Error> {
+/// only kind of border. Where `walked` has been, nobody goes again: a branch gets longer, what came since stays little.
+pub(super) fn known(repo: &Repository, heads: &[Oid], walked: &mut Walked) -> Result<Known, git2::Error> {
     let odb = repo.odb()?;
-    let mut known = Known { haves: Vec::new(), shallow: Vec::new() };
+    let mut haves = Vec::new();
+    let mut borders = Vec::new();
     let mut seen = HashSet::new();
     let mut queue: VecDeque<Oid> = heads.iter().copied().filter(|head| odb.exists(*head) && seen.insert(*head)).collect();
     while let Some(id) = queue.pop_front() {
-        if known.haves.len() < OFFERED {
-            known.haves.push(id);
+        let is_new = !walked.below.contains(&id);
+        if haves.len() < OFFERED {
+            haves.push(id);
+        } else if !is_new {
+            continue;
         }
         let mut cut = false;
         for parent in repo.find_commit(id)?.parent_ids() {
@@ -64,11 +77,20 @@ pub(super) fn known(repo: &Repository, heads: &[Oid]) -> Result<Known, git2::Err
                 queue.push_back(parent);
             }
         }
-        if cut {
-            known.shallow.push(id);
+        if cut && is_new {
+            borders.push(id);
         }
     }
-    Ok(known)
+    // Only now: a way that was broken off has not been to its end.
+    walked.below.extend(seen);
+    walked.borders.append(&mut borders);
+    let mut shallow = Vec::new();
+    for id in &walked.borders {
+        if repo.find_commit(*id)?.parent_ids().any(|parent| !odb.exists(parent)) {
+            shallow.push(*id);
+        }
+    }
+    Ok(Known { haves, shallow })
 }
 
 /// The objects that `new` brings to somebody who has everything below `bases`: only changed paths are walked. In an order
@@ -129,4 +151,44 @@ fn new_in_tree(
         objects.push(tree.id());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line of commits on `parent`, oldest first.
+    fn line(repo: &Repository, length: usize, mut parent: Oid) -> Vec<Oid> {
+        let odb = repo.odb().unwrap();
+        let tree = odb.write(ObjectType::Tree, b"").unwrap();
+        let commit = |parent: Oid| {
+            let text = format!("tree {tree}\nparent {parent}\nauthor A <a> 1 +0000\ncommitter A <a> 1 +0000\n\nx\n");
+            odb.write(ObjectType::Commit, text.as_bytes()).unwrap()
+        };
+        let next = |_| {
+            parent = commit(parent);
+            parent
+        };
+        (0..length).map(next).collect()
+    }
+
+    #[test]
+    fn what_was_walked_gives_the_same_as_a_walk_from_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = Repository::init_bare(folder.path()).unwrap();
+        let nowhere = |digit: &str| Oid::from_str(&digit.repeat(40)).unwrap();
+        let (first, second) = (line(&repo, 100, nowhere("1")), line(&repo, 3, nowhere("2")));
+        let mut walked = Walked::default();
+        // The tips after which somebody asks, the last one on another line.
+        for heads in [vec![first[80]], vec![first[80]], vec![first[99], first[80]], vec![second[2], first[99]]] {
+            let (again, anew) =
+                (known(&repo, &heads, &mut walked).unwrap(), known(&repo, &heads, &mut Walked::default()).unwrap());
+            assert_eq!(again.haves, anew.haves);
+            assert_eq!(again.haves.len(), OFFERED);
+            let sorted = |known: &Known| known.shallow.iter().copied().collect::<std::collections::BTreeSet<_>>();
+            assert_eq!(sorted(&again), sorted(&anew));
+        }
+        assert_eq!(walked.below.len(), 103);
+        assert_eq!(walked.borders, [first[0], second[0]]);
+    }
 }

@@ -3,6 +3,7 @@
 //! and fetching and rebuilding under a lock file.
 
 use super::address::Address;
+use super::history::{self, Known, Walked};
 use super::{GitError, Oid};
 use crate::failpoint::point;
 use git2::{ErrorCode, Repository, RepositoryInitOptions};
@@ -18,6 +19,8 @@ pub(super) struct Mirror {
     repo: Repository,
     /// How often it was made; another process may make it anew.
     generation: u64,
+    /// What is known of its history in this generation.
+    walked: Walked,
     temporary: Option<tempfile::TempDir>,
 }
 
@@ -51,7 +54,7 @@ impl Mirror {
             Ok(repo) => repo,
             Err(_) => made(&folder, alternate.as_deref())?,
         };
-        Ok(Self { generation: generation(&folder), folder, alternate, repo, temporary: None })
+        Ok(Self { generation: generation(&folder), folder, alternate, repo, walked: Walked::default(), temporary: None })
     }
 
     fn temporary(alternate: Option<PathBuf>) -> Result<Self, Stuck> {
@@ -79,7 +82,11 @@ impl Mirror {
     /// Opens the repository again where another process may have rebuilt it.
     pub(super) fn reopen(&mut self) -> Result<(), GitError> {
         self.repo = opened(&self.folder).map_err(|error| self.error(&error))?;
-        self.generation = generation(&self.folder);
+        let now = generation(&self.folder);
+        if now != self.generation {
+            self.walked = Walked::default();
+        }
+        self.generation = now;
         Ok(())
     }
 
@@ -101,8 +108,17 @@ impl Mirror {
             return Ok(());
         }
         self.repo = made(&self.folder, self.alternate.as_deref())?;
+        self.walked = Walked::default();
         self.generation = generation(&self.folder);
         Ok(())
+    }
+
+    /// What a remote can be told that is here already, from `heads` downwards: nothing where its own objects are read.
+    pub(super) fn known(&mut self, heads: &[Oid]) -> Result<Known, GitError> {
+        if self.is_whole() {
+            return Ok(Known::default());
+        }
+        history::known(&self.repo, heads, &mut self.walked).map_err(|error| self.error(&error))
     }
 
     /// Tells other processes, and later ones, that something in the mirror cannot be read. Where this cannot be written, they

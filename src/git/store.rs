@@ -2,7 +2,7 @@
 
 use super::address::Address;
 use super::folder::Folder;
-use super::history::{is_ancestor, known};
+use super::history::is_ancestor;
 use super::http::Http;
 use super::mirror::Mirror;
 use super::options::{Options, branch, is_branch};
@@ -162,7 +162,7 @@ impl Store {
         for other in [Some(self.live.as_str()), self.source.as_deref()].into_iter().flatten() {
             heads.extend(self.mirror.reference(&note(other))?);
         }
-        let known = known(self.mirror.repo(), &heads).map_err(|error| self.mirror.error(&error))?;
+        let known = self.mirror.known(&heads)?;
         // Later fetches of the live branch bring all that came since, so that ancestors can be told.
         let depth = depth.or(before.is_none().then_some(LIVE_DEPTH));
         let request = Fetch { name, tip, known: &known, depth };
