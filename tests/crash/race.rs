@@ -295,6 +295,12 @@ fn allowed(line: &str) -> Option<Said> {
     if line.starts_with("waiting: the live branch moved 10 times in a row") {
         return Some(Said::GaveUp);
     }
+    // A server that is slow to let go of its lock is waited for, too. Each of these two comes with a hint.
+    let waits = line.starts_with("waiting: ") && line.contains("the branch is locked: ");
+    let hints = ["hint: somebody else writes to this branch very often", "hint: another push may be at work"];
+    if waits || hints.iter().any(|hint| line.starts_with(hint)) {
+        return Some(Said::Wait);
+    }
     if logged("WARN") && line.contains("the mirror") && line.contains("is made anew") {
         return Some(Said::Mirror);
     }
@@ -306,6 +312,25 @@ fn allowed(line: &str) -> Option<Said> {
 /// `WINDLASS_COMMITS`, or what is enough for a quick look.
 pub(crate) fn wanted_commits(short: usize) -> usize {
     std::env::var("WINDLASS_COMMITS").ok().and_then(|text| text.parse().ok()).unwrap_or(short)
+}
+
+#[test]
+fn a_watcher_may_wait_and_say_why_and_nothing_else() {
+    let lines = [
+        "waiting: the live branch moved 10 times in a row while deciding",
+        "hint: somebody else writes to this branch very often; nothing is lost, run it again",
+        "waiting: http://127.0.0.1:3000/w/race.git cannot be reached: the branch is locked: cannot lock ref",
+        "hint: another push may be at work: the next try goes on from here",
+        "apps/ant: approval of step 2 is missing",
+    ];
+    for line in lines {
+        assert!(allowed(line).is_some(), "{line}");
+    }
+    for line in
+        ["error: the branch is locked: cannot lock ref", "hint: check host and port", "waiting: the server has gone", "panicked"]
+    {
+        assert!(allowed(line).is_none(), "{line}");
+    }
 }
 
 #[test]
