@@ -148,6 +148,7 @@ fn rollout(routings: Vec<TrafficRouting>, steps: Vec<Step>) -> Rollout {
         observe: None,
         metrics: Vec::new(),
         on_failure: OnFailure::Rollback,
+        rollback: windlass::api::Rollback::AtOnce,
         allow_secrets: false,
     }
 }

@@ -32,6 +32,11 @@ pub(crate) fn windlass_rollout(document: windlass::Rollout) -> Result<model::Rol
         None | Some(OnFailure::Rollback) => model::OnFailure::Rollback,
         Some(OnFailure::Pause) => model::OnFailure::Pause,
     };
+    match spec.rollback {
+        None => {}
+        Some(windlass::Rollback::AtOnce) => rollout.rollback = model::Rollback::AtOnce,
+        Some(windlass::Rollback::InBatches) => rollout.rollback = model::Rollback::InBatches,
+    }
     rollout.allow_secrets = spec.allow_secrets;
     Ok(rollout)
 }
@@ -66,6 +71,7 @@ fn rollout(
         (None, Some(form)) => (form.steps, form.traffic_routings, form.failure_threshold, form.disable_generate_canary_service),
         _ => return Err(Unusable("strategy")),
     };
+    let in_batches = metadata.annotations.get(rules::IN_BATCHES).is_some_and(|value| value == "true");
     Ok(model::Rollout {
         name: metadata.name,
         namespace: metadata.namespace,
@@ -82,6 +88,7 @@ fn rollout(
         observe: None,
         metrics: Vec::new(),
         on_failure: model::OnFailure::Rollback,
+        rollback: if in_batches { model::Rollback::InBatches } else { model::Rollback::AtOnce },
         allow_secrets: false,
     })
 }

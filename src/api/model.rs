@@ -62,6 +62,9 @@ pub struct Rollout {
     /// Metrics that every step is judged by, after its shift.
     pub metrics: Vec<Metric>,
     pub on_failure: OnFailure,
+    /// How pods go back in a rollback.
+    #[serde(default, skip_serializing_if = "Rollback::is_default")]
+    pub rollback: Rollback,
     /// Let a renderer's own Secret data into Git.
     pub allow_secrets: bool,
 }
@@ -141,6 +144,23 @@ pub enum Gate {
 pub enum OnFailure {
     Rollback,
     Pause,
+}
+
+/// How pods go back in a rollback.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rollback {
+    /// By the workload's own strategy.
+    #[default]
+    AtOnce,
+    /// In the steps' batches (Kruise's `rollback-in-batch`, for every kind).
+    InBatches,
+}
+
+impl Rollback {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How Windlass learns that a commit was applied.

@@ -2,9 +2,9 @@
 //! dashboard all come here.
 
 use super::input::{History, Input, Move};
-use super::legs;
 use super::moves::{self, NextSlots};
 use super::state::{Approval, Leg, Outcome, Phase, Rollback, State, Stop};
+use super::{back, legs};
 use crate::manifest::ObjectSet;
 use crate::render::{RenderError, Shape};
 
@@ -117,6 +117,7 @@ fn at(input: &Input<'_>, state: &State) -> String {
 
 fn in_release(state: &State) -> Result<(), Refusal> {
     match state.phase {
+        Phase::Paused if state.rollback.is_some() => no("rolling-back", "the release is being rolled back"),
         Phase::Releasing | Phase::Paused => Ok(()),
         Phase::Healthy => no("no-release", "no release is on its way"),
         Phase::Finalising => no("finalising", "all steps have passed, the release is being finished; only `rollback` stops it"),
@@ -124,8 +125,13 @@ fn in_release(state: &State) -> Result<(), Refusal> {
     }
 }
 
+/// In a release, or in the middle of a rollback's batches.
+fn in_steps(state: &State) -> Result<(), Refusal> {
+    if back::can_be_stopped(state) { Ok(()) } else { in_release(state) }
+}
+
 fn approve(input: &Input<'_>, state: &State, by: &str) -> Said {
-    in_release(state)?;
+    in_steps(state)?;
     if state.phase == Phase::Paused {
         return no("paused", "the release is paused: `windlass resume` first");
     }
@@ -138,7 +144,7 @@ fn approve(input: &Input<'_>, state: &State, by: &str) -> Said {
 }
 
 fn pause(input: &Input<'_>, state: &State, why: Option<&str>, by: &str) -> Said {
-    in_release(state)?;
+    in_steps(state)?;
     if state.phase == Phase::Paused {
         return no("paused-already", "the release is paused already");
     }
@@ -154,7 +160,7 @@ fn resume(input: &Input<'_>, state: &State) -> Said {
         return no("not-paused", "the release is not paused");
     }
     let mut next = state.clone();
-    next.phase = Phase::Releasing;
+    next.phase = if next.rollback.is_some() { Phase::RollingBack } else { Phase::Releasing };
     // What a gate has stopped is judged anew; a person's pause keeps what was seen.
     if next.paused.take().is_some_and(|stop| stop.by.is_none()) {
         next.tallies.clear();
@@ -213,12 +219,14 @@ fn roll_back(input: &Input<'_>, state: &State, now: bool, by: &str) -> Result<Mo
         Phase::Healthy => {
             return no("no-release", "no release is on its way: to undo a finished one, revert its commit in the source");
         }
-        Phase::RollingBack if !now => return no("rolling-back", "the release is being rolled back"),
+        Phase::RollingBack | Phase::Paused if !now && state.rollback.is_some() => {
+            return no("rolling-back", "the release is being rolled back");
+        }
         _ => {}
     }
     let mut next = state.clone();
     let why = format!("{by} asked for it at step {}", state.step);
-    next.rollback = Some(Rollback { why: why.clone(), reject: true, by: Some(by.to_owned()) });
+    next.rollback = Some(Rollback { why: why.clone(), reject: true, by: Some(by.to_owned()), in_batches: None });
     let mut commit = if now {
         let labelled = state.shape.stable_labelled;
         let next = moves::advance(next, input, Leg::RollbackEnd, Shape::stable(labelled));
@@ -226,7 +234,7 @@ fn roll_back(input: &Input<'_>, state: &State, now: bool, by: &str) -> Result<Mo
         let why = vec![format!("Rolled back at once: {why}. Traffic and pods in one commit.")];
         moves::commit(input, moves::ended(next, input), slots, Leg::RollbackEnd, why, Vec::new())?
     } else {
-        moves::roll_back(input, next, vec![format!("Rolled back: {why}.")], Vec::new())?
+        back::begin(input, next, vec![format!("Rolled back: {why}.")], Vec::new())?
     };
     commit.by = Some(by.to_owned());
     Ok(commit)

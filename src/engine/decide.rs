@@ -7,8 +7,8 @@ use super::gates::{self, Gates};
 use super::input::{Decision, GateFact, Hold, Input, Move, Reason, Seen, Source};
 use super::legs::{self, Ground};
 use super::moves::{self, NextSlots};
-use super::state::{Leg, Outcome, Phase, Rollback, STATE_VERSION, SlotFacts, SourceFacts, State, Stop};
-use super::{history, judge, wait};
+use super::state::{Leg, Outcome, Phase, Rollback, STATE_VERSION, SlotFacts, State, Stop};
+use super::{back, history, judge, wait};
 use crate::api::{OnFailure, Rollout};
 use crate::render::{self, Pods, RenderError, Shape};
 
@@ -88,7 +88,7 @@ fn adopt(input: &Input<'_>) -> Result<Decision, RenderError> {
         rollout: input.rollout.name.clone(),
         phase: Phase::Healthy,
         release: 0,
-        source: source_facts(source),
+        source: moves::source_facts(source),
         stable: moves::facts(input.rollout, source.objects, source.commit)?,
         candidate: None,
         plan: moves::plan(input.rollout),
@@ -114,10 +114,6 @@ fn adopt(input: &Input<'_>) -> Result<Decision, RenderError> {
     Ok(Decision::Commit(Box::new(moves::commit(input, state, slots, Leg::Adopt, why, Vec::new())?)))
 }
 
-fn source_facts(source: &Source<'_>) -> SourceFacts {
-    SourceFacts { path: source.path.to_owned(), commit: source.commit.to_owned(), inputs: source.inputs.clone() }
-}
-
 fn frozen(input: &Input<'_>, state: &State) -> Option<Decision> {
     let why = match (input.spec_gone, input.rollout.disabled) {
         (true, _) => "the Rollout file is gone from the source",
@@ -126,6 +122,8 @@ fn frozen(input: &Input<'_>, state: &State) -> Option<Decision> {
     };
     match state.phase {
         Phase::Healthy => Some(Decision::Rest),
+        // What is on its way back goes there.
+        Phase::Paused if state.rollback.is_some() => None,
         Phase::Releasing | Phase::Paused => Some(Decision::Hold(
             Hold {
                 reason: Reason::Frozen,
@@ -143,7 +141,10 @@ fn frozen(input: &Input<'_>, state: &State) -> Option<Decision> {
 
 /// What a changed source or a changed plan asks for.
 fn news(input: &Input<'_>, state: &State) -> Result<Option<Decision>, RenderError> {
-    if matches!(state.phase, Phase::RollingBack | Phase::Finalising) {
+    if back::batches(input, state).is_some() {
+        return back::news(input, state);
+    }
+    if matches!(state.phase, Phase::RollingBack | Phase::Finalising) || state.rollback.is_some() {
         return Ok(None);
     }
     if let Some(source) = &input.source {
@@ -199,7 +200,7 @@ fn sync_at_rest(input: &Input<'_>, state: &State, source: &Source<'_>, facts: Sl
     let mut next = moves::advance(state.clone(), input, Leg::Sync, state.shape.clone());
     next.waiting_since = None;
     next.stable = facts;
-    next.source = source_facts(source);
+    next.source = moves::source_facts(source);
     next.plan = moves::plan(input.rollout);
     let slots = NextSlots { stable: source.objects.clone(), candidate: None };
     let why = vec!["The source changed, the pod template did not: applied at once.".to_owned()];
@@ -228,7 +229,7 @@ fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts
     let mut next = moves::enter_step(state.clone(), 1);
     next.phase = Phase::Releasing;
     next.release += 1;
-    next.source = source_facts(source);
+    next.source = moves::source_facts(source);
     next.candidate = Some(facts);
     next.plan = moves::plan(rollout);
     next.rollback = None;
@@ -288,9 +289,11 @@ fn news_in_release(input: &Input<'_>, state: &State, source: &Source<'_>) -> Res
     let mut next = state.clone();
     let why =
         if back { "the source went back to the stable version" } else { "a new candidate came: it starts at step 1 from stable" };
-    next.rollback = Some(Rollback { why: why.to_owned(), reject: false, by: None });
+    next.rollback = Some(Rollback { why: why.to_owned(), reject: false, by: None, in_batches: None });
     let why = vec![format!("Rolled back: {why}.")];
-    Ok(Some(Decision::Commit(Box::new(moves::roll_back(input, next, why, Vec::new())?))))
+    // The new candidate does not wait for batches (Kruise's "continuous release" neither).
+    let commit = if back { back::begin(input, next, why, Vec::new()) } else { moves::roll_back(input, next, why, Vec::new()) };
+    Ok(Some(Decision::Commit(Box::new(commit?))))
 }
 
 fn sync_in_release(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts) -> Result<Decision, RenderError> {
@@ -302,7 +305,7 @@ fn sync_in_release(input: &Input<'_>, state: &State, source: &Source<'_>, facts:
     let mut next = moves::advance(state.clone(), input, Leg::Sync, shape);
     next.stable = moves::facts(rollout, &stable, &state.stable.source)?;
     next.candidate = Some(facts);
-    next.source = source_facts(source);
+    next.source = moves::source_facts(source);
     let slots = NextSlots { stable, candidate: Some(source.objects.clone()) };
     let why = vec!["The source changed, the candidate's pod template did not: applied at once, at the present step.".to_owned()];
     Ok(Decision::Commit(Box::new(moves::commit(input, next, slots, Leg::Sync, why, Vec::new())?)))
@@ -316,8 +319,24 @@ fn paused(state: State) -> Decision {
         }
         None => ("paused".to_owned(), state.moved_at),
     };
-    let then = Some(format!("`windlass resume {0}` goes on, `windlass rollback {0}` goes back", state.rollout));
+    let then = Some(match state.rollback {
+        Some(_) => {
+            format!("`windlass resume {0}` goes on with the rollback, `windlass rollback {0} --now` ends it", state.rollout)
+        }
+        None => format!("`windlass resume {0}` goes on, `windlass rollback {0}` goes back", state.rollout),
+    });
     Decision::Hold(Hold { reason: Reason::Paused, text, since, until: None, then }, Box::new(state))
+}
+
+fn paused_by_the_spec(state: State) -> Decision {
+    let hold = Hold {
+        reason: Reason::Paused,
+        text: "the Rollout says `paused: true`".to_owned(),
+        since: state.moved_at,
+        until: None,
+        then: Some("set it to false in the source".to_owned()),
+    };
+    Decision::Hold(hold, Box::new(state))
 }
 
 /// The wait for the newest move: a hold, or what its deadline decides, or nothing.
@@ -347,14 +366,7 @@ fn waiting(input: &Input<'_>, state: &State, ground: Ground) -> Result<Option<De
 fn releasing(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision, RenderError> {
     let rollout = input.rollout;
     if rollout.paused {
-        let hold = Hold {
-            reason: Reason::Paused,
-            text: "the Rollout says `paused: true`".to_owned(),
-            since: state.moved_at,
-            until: None,
-            then: Some("set it to false in the source".to_owned()),
-        };
-        return Ok(Decision::Hold(hold, Box::new(state)));
+        return Ok(paused_by_the_spec(state));
     }
     if wait::is_stranded(&state, input) && state.leg != Leg::RestoreRoutes {
         return restore(input, state);
@@ -483,10 +495,18 @@ fn finalising(input: &Input<'_>, state: State, ground: Ground) -> Result<Decisio
 }
 
 fn rolling_back(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision, RenderError> {
+    let batches = back::batches(input, &state);
+    if input.rollout.paused && batches.is_some() {
+        return Ok(paused_by_the_spec(state));
+    }
     if let Some(decision) = waiting(input, &state, ground)? {
         return Ok(decision);
     }
-    let why = vec![done(input, &state)];
+    let done = done(input, &state);
+    if let Some(of) = batches {
+        return back::go_on(input, state, ground, of, done);
+    }
+    let why = vec![done];
     Ok(Decision::Commit(Box::new(moves::roll_back(input, state, why, Vec::new())?)))
 }
 
@@ -497,9 +517,9 @@ fn fail(input: &Input<'_>, state: &State, why: String, facts: Vec<GateFact>) -> 
         OnFailure::Rollback => {
             let mut next = state.clone();
             let text = format!("step {}: {why}", state.step);
-            next.rollback = Some(Rollback { why: text.clone(), reject: true, by: None });
+            next.rollback = Some(Rollback { why: text.clone(), reject: true, by: None, in_batches: None });
             let why = vec![format!("Rolled back at {text}.")];
-            Ok(Decision::Commit(Box::new(moves::roll_back(input, next, why, facts)?)))
+            Ok(Decision::Commit(Box::new(back::begin(input, next, why, facts)?)))
         }
     }
 }

@@ -54,10 +54,18 @@ pub fn forecast(
         // What nobody can know is not made up.
         let known = size > 0 || counted.is_some() || state.is_none() || !counts_alone(rollout, stable.as_ref());
         let placeholder = Selector { key: "pod-template-hash".to_owned(), value: "of-the-running-pods".to_owned() };
+        // Of a second Deployment that is going, its own pods are counted.
+        let going = state.as_ref().filter(|state| state.rollback.is_some()).and_then(|state| state.shape.extra);
         let sight = Sight {
             applied: true,
             missing: None,
-            counts: known.then_some(Counts { size, replicas: size, updated: before, updated_ready: before, ready: size }),
+            counts: known.then_some(Counts {
+                size,
+                replicas: going.unwrap_or(size),
+                updated: before,
+                updated_ready: before,
+                ready: size,
+            }),
             revision_label: reader.then_some(placeholder),
         };
         let input = Input {
@@ -143,6 +151,8 @@ fn ground(rollout: &Rollout, state: &State, (stable, candidate): Both<'_>, count
     let Some(Ok(ground)) = objects.map(|objects| legs::Ground::of(rollout, objects, counted)) else { return (0, 0) };
     let updated = match (state.shape.pods, state.shape.extra) {
         (Pods::Stable | Pods::Returning { .. }, None) => ground.size,
+        // Of a workload on its way back the stable pods are the updated ones.
+        (Pods::Back { left, .. }, _) => ground.size.saturating_sub(left),
         _ => legs::updated(&state.shape, ground.size),
     };
     (ground.size, updated)
@@ -157,6 +167,9 @@ fn pods(rollout: &Rollout, state: &State, slots: Both<'_>, counted: Option<u32>)
             (extra, size.saturating_add(extra))
         }
         Pods::Candidate => (size, size.saturating_add(state.shape.extra.unwrap_or(0))),
+        Pods::Back { kept, from, left, phase: PodsPhase::Grow, .. } if from == left => (from, kept.saturating_add(from)),
+        Pods::Back { size, from, left, phase: PodsPhase::Grow, .. } => (from, size.saturating_sub(left) + from),
+        Pods::Back { size, left, phase: PodsPhase::Shift, .. } => (left, size),
         Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (to, size.saturating_sub(from) + to),
         Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (to, size),
     }

@@ -39,7 +39,6 @@ fn pause(state: &State, input: &Input<'_>, step: &Step, start: Timestamp) -> Res
     if last && step.replicas == Amount::Percent(100) && rollout.style != Style::BlueGreen {
         return Ok(None);
     }
-    let approved = approvers(state);
     let fact = |detail: String| GateFact {
         name: "pause".to_owned(),
         verdict: "pass",
@@ -49,7 +48,7 @@ fn pause(state: &State, input: &Input<'_>, step: &Step, start: Timestamp) -> Res
         source: None,
         query: None,
     };
-    if let Some(login) = approved.iter().next() {
+    if let Some(login) = approvers(state).min() {
         return Ok(Some(fact(format!("approved by {login}"))));
     }
     match step.pause {
@@ -77,8 +76,8 @@ fn pause(state: &State, input: &Input<'_>, step: &Step, start: Timestamp) -> Res
 }
 
 /// The people who approved exactly this tree.
-fn approvers(state: &State) -> BTreeSet<&str> {
-    state.approvals.iter().filter(|approval| approval.tree == state.tree).map(|approval| approval.login.as_str()).collect()
+pub(super) fn approvers(state: &State) -> impl Iterator<Item = &str> {
+    state.approvals.iter().filter(|approval| approval.tree == state.tree).map(|approval| approval.login.as_str())
 }
 
 fn approvals(state: &State, input: &Input<'_>, step: &Step, start: Timestamp) -> Result<Option<GateFact>, Hold> {
@@ -86,7 +85,7 @@ fn approvals(state: &State, input: &Input<'_>, step: &Step, start: Timestamp) ->
     if wanted == 0 {
         return Ok(None);
     }
-    let people = approvers(state);
+    let people: BTreeSet<&str> = approvers(state).collect();
     if people.len() >= usize::try_from(wanted).unwrap_or(usize::MAX) {
         let names = people.into_iter().collect::<Vec<_>>().join(", ");
         return Ok(Some(GateFact {

@@ -46,10 +46,10 @@ fn reverted(input: &Input<'_>, state: &State, commit: &str, by: &str, newer: &St
     if state.candidate.is_some() {
         // Pods do not go back with the commit: held by the older shape, the controller would even add new ones, since it never
         // scales the old version up. The way back begins where the undone step stood.
-        if newer.candidate == state.candidate && matches!(newer.shape.pods, Pods::Held { .. }) {
+        if newer.candidate == state.candidate && matches!(newer.shape.pods, Pods::Held { .. } | Pods::Back { .. }) {
             next.shape.clone_from(&newer.shape);
         }
-        next.rollback = Some(Rollback { why: why.clone(), reject: true, by: Some(by.to_owned()) });
+        next.rollback = Some(Rollback { why: why.clone(), reject: true, by: Some(by.to_owned()), in_batches: None });
         let mut commit = moves::roll_back(input, next, vec![format!("Rolled back: {why}.")], Vec::new())?;
         commit.by = Some(by.to_owned());
         return Ok(Decision::Commit(Box::new(commit)));

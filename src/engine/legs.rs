@@ -109,6 +109,7 @@ pub(super) fn updated(shape: &Shape, size: u32) -> u32 {
     match shape.pods {
         Pods::Stable | Pods::Returning { .. } => shape.extra.unwrap_or(0),
         Pods::Held { to, .. } => to,
+        Pods::Back { left, .. } => left,
         Pods::Candidate => size,
     }
 }
@@ -249,8 +250,10 @@ pub(super) fn roll_back(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Le
         // All stable pods are there.
         Pods::Held { .. } if rollout.style == Style::BlueGreen => Some(Pods::Stable),
         Pods::Held { to, .. } if ground.surges => Some(Pods::Returning { surge: to }),
-        Pods::Held { .. } | Pods::Candidate if ground.holds_back => Some(Pods::Returning { surge: 0 }),
-        Pods::Held { .. } | Pods::Candidate => Some(Pods::Stable),
+        Pods::Back { from, phase: PodsPhase::Grow, .. } if ground.surges => Some(Pods::Returning { surge: from }),
+        Pods::Back { left, .. } if ground.surges => Some(Pods::Returning { surge: left }),
+        Pods::Held { .. } | Pods::Back { .. } | Pods::Candidate if ground.holds_back => Some(Pods::Returning { surge: 0 }),
+        Pods::Held { .. } | Pods::Back { .. } | Pods::Candidate => Some(Pods::Stable),
         Pods::Stable if shape.extra.is_some() => Some(Pods::Stable),
         Pods::Stable | Pods::Returning { .. } => None,
     };

@@ -1,5 +1,6 @@
 //! Pure: states, moves, decisions and their reasons. Nothing in here reads a clock, a file or the network.
 
+mod back;
 mod command;
 mod decide;
 mod forecast;

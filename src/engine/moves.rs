@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::input::{GateFact, Input, Move, Seen};
+use super::input::{GateFact, Input, Move, Seen, Source};
 use super::legs::Ground;
-use super::state::{Leg, Outcome, Phase, SlotFacts, State};
+use super::state::{Leg, Outcome, Phase, SlotFacts, SourceFacts, State};
 use super::{legs, words};
 use crate::api::{Rollout, Step};
 use crate::manifest::{ObjectSet, digest};
@@ -135,11 +135,31 @@ pub(super) fn synced_stable(
     Ok(next)
 }
 
-/// The commit that begins a rollback, or goes on with it.
-pub(super) fn roll_back(input: &Input<'_>, state: State, why: Vec<String>, gates: Vec<GateFact>) -> Result<Move, RenderError> {
+/// Where the newest objects come from.
+pub(super) fn source_facts(source: &Source<'_>) -> SourceFacts {
+    SourceFacts { path: source.path.to_owned(), commit: source.commit.to_owned(), inputs: source.inputs.clone() }
+}
+
+/// The size and strategy of the stable workload.
+pub(super) fn ground_of_stable(input: &Input<'_>, state: &State) -> Result<Ground, RenderError> {
     let stable = input.stable.ok_or_else(|| missing_slot("stable"))?;
-    let (leg, shape) =
-        legs::roll_back(input.rollout, &state.shape, Ground::of(input.rollout, stable, counted(input, Some(&state)))?);
+    Ground::of(input.rollout, stable, counted(input, Some(state)))
+}
+
+/// The commit that begins a rollback at once, or goes on with it.
+pub(super) fn roll_back(input: &Input<'_>, state: State, why: Vec<String>, gates: Vec<GateFact>) -> Result<Move, RenderError> {
+    let to = legs::roll_back(input.rollout, &state.shape, ground_of_stable(input, &state)?);
+    back(input, state, to, why, gates)
+}
+
+/// The commit of a move on the way back.
+pub(super) fn back(
+    input: &Input<'_>,
+    state: State,
+    (leg, shape): (Leg, Shape),
+    why: Vec<String>,
+    gates: Vec<GateFact>,
+) -> Result<Move, RenderError> {
     let mut state = advance(state, input, leg, shape);
     state.phase = Phase::RollingBack;
     state.paused = None;
@@ -184,6 +204,7 @@ pub(super) fn ground(input: &Input<'_>, state: &State) -> Result<Ground, RenderE
     let stable = input.stable.ok_or_else(|| missing_slot("stable"))?;
     let objects = match state.phase {
         Phase::RollingBack | Phase::Healthy => stable,
+        Phase::Paused if state.rollback.is_some() => stable,
         _ => input.candidate.unwrap_or(stable),
     };
     Ground::of(input.rollout, objects, counted(input, Some(state)))
@@ -196,7 +217,7 @@ pub(super) fn counted(input: &Input<'_>, state: Option<&State>) -> Option<u32> {
         _ => None,
     };
     seen.or_else(|| match state?.shape.pods {
-        Pods::Held { size, .. } => Some(size),
+        Pods::Held { size, .. } | Pods::Back { size, .. } => Some(size),
         _ => None,
     })
 }

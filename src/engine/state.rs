@@ -218,6 +218,16 @@ pub struct Rollback {
     pub reject: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// How many of the candidate's pods go back in the steps' batches; absent where they go at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_batches: Option<u32>,
+}
+
+impl Rollback {
+    /// Whether a gate or a deadline decided it, and no person.
+    pub fn is_automatic(&self) -> bool {
+        self.reject && self.by.is_none()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

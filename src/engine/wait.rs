@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::back;
 use super::input::{Counts, Hold, Input, Reason, Seen};
 use super::judge::{self, plus};
 use super::legs::Ground;
@@ -65,7 +66,11 @@ fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts
     let (desired, threshold, all) = match (state.shape.pods, state.leg) {
         // Traffic goes back first, however the pods are.
         (_, Leg::RollbackRoutes | Leg::RestoreRoutes) => return None,
-        (Pods::Stable, leg) if state.shape.extra.is_some() && leg != Leg::RollbackPods => {
+        (Pods::Stable, _) if state.rollback.is_some() && state.shape.extra.is_some() => {
+            let left = state.shape.extra.unwrap_or(0);
+            return (replicas > left).then(|| format!("{replicas} canary pods run, {left} shall: they are going"));
+        }
+        (Pods::Stable, _) if state.shape.extra.is_some() => {
             (state.shape.extra.unwrap_or(0), rollout.failure_threshold.unwrap_or(Amount::Pods(0)), false)
         }
         (Pods::Held { to, phase, size, .. }, _) => {
@@ -75,6 +80,14 @@ fn pods_missing(state: &State, rollout: &Rollout, ground: Ground, counts: Counts
                 return Some(format!("{replicas} pods run, {size} shall: old pods are going"));
             }
             (to, rollout.failure_threshold.unwrap_or(Amount::Pods(0)), false)
+        }
+        (Pods::Back { left, phase, size, .. }, _) => {
+            let left = back::left_now(ground, left, size);
+            let new = replicas.saturating_sub(updated);
+            if phase == PodsPhase::Shift && new > left {
+                return Some(format!("{new} pods of the new version run, {left} shall: they are going"));
+            }
+            (ground.size.saturating_sub(left), rollout.failure_threshold.unwrap_or(Amount::Pods(0)), false)
         }
         (Pods::Candidate, _) => (ground.size, Amount::Pods(0), true),
         (Pods::Stable | Pods::Returning { .. }, Leg::Label | Leg::RollbackPods | Leg::RestorePods) => {

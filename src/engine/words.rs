@@ -16,6 +16,7 @@ pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&
     match leg {
         Leg::Adopt => "adopt the source as it is".to_owned(),
         Leg::Sync if state.step == 0 => "sync with the source".to_owned(),
+        Leg::Sync if state.rollback.is_some() => format!("roll back, {at}, sync with the source"),
         Leg::Sync => match state.shape.pods {
             Pods::Held { size, to, .. } if before.is_some_and(|before| before.pods != state.shape.pods) => {
                 format!("{at}, sync with the source, {to} of {size} pods")
@@ -29,7 +30,7 @@ pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&
         Leg::Grow => match state.shape.pods {
             Pods::Held { size, to, phase: PodsPhase::Shift, .. } => format!("{at}, replace up to {to} of {size} pods"),
             Pods::Held { size, to, .. } => format!("{at}, grow to {to} of {size} pods"),
-            Pods::Stable | Pods::Returning { .. } | Pods::Candidate => match state.shape.extra {
+            Pods::Stable | Pods::Returning { .. } | Pods::Back { .. } | Pods::Candidate => match state.shape.extra {
                 Some(pods) => format!("{at}, grow to {}", canary_pods(pods)),
                 None => at,
             },
@@ -45,7 +46,17 @@ pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&
         Leg::RestoreRoutes => format!("{at}, the cluster lost the stable pods: all requests to the stable version"),
         Leg::RestorePods => format!("{at}, the cluster lost the stable pods: they come back"),
         Leg::RollbackRoutes => "roll back, all requests to the stable version".to_owned(),
-        Leg::RollbackPods => "roll back, stable pods".to_owned(),
+        Leg::RollbackPods => match (state.shape.pods, state.shape.extra) {
+            (Pods::Back { from, left, phase: PodsPhase::Grow, .. }, _) if from == left => {
+                format!("roll back, {at}, hold the pods where they are")
+            }
+            (Pods::Back { size, left, phase, .. }, _) => {
+                let how = if phase == PodsPhase::Grow { "grow" } else { "shift" };
+                format!("roll back, {at}, {how} to {} of {size} stable pods", size.saturating_sub(left))
+            }
+            (Pods::Stable, Some(pods)) => format!("roll back, {at}, {}", canary_pods(pods)),
+            _ => "roll back, stable pods".to_owned(),
+        },
         Leg::RollbackEnd => format!("release {} rolled back", state.release),
         Leg::Note => note(&at, state),
     }
@@ -55,7 +66,7 @@ fn shift(at: &str, state: &State, before: Option<&Shape>) -> String {
     let routed = before.is_some_and(|before| before.routes != state.shape.routes);
     let pods = match state.shape.pods {
         Pods::Held { size, to, .. } => format!("{to} of {size} pods"),
-        Pods::Stable | Pods::Returning { .. } | Pods::Candidate => match state.shape.extra {
+        Pods::Stable | Pods::Returning { .. } | Pods::Back { .. } | Pods::Candidate => match state.shape.extra {
             Some(pods) => canary_pods(pods),
             None => "all pods".to_owned(),
         },

@@ -315,7 +315,7 @@ impl Reconciler<'_> {
 }
 
 fn is_leaving(state: &State) -> bool {
-    matches!(state.phase, engine::Phase::RollingBack | engine::Phase::Finalising)
+    matches!(state.phase, engine::Phase::RollingBack | engine::Phase::Finalising) || state.rollback.is_some()
 }
 
 fn sight(sighting: Sighting) -> Sight {

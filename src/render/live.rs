@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::workload::{Kind, Reach, autoscaler, extra};
+use super::workload::{Kind, Reach, WayBack, autoscaler, extra};
 use super::{Pods, RenderError, Selector, Shape, traffic};
 use crate::api::{Rollout, Style, WorkloadRef};
 use crate::manifest::{Object, ObjectSet, digest};
@@ -75,12 +75,16 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
     let mut objects = base(slots, shape);
     let mut object = workload(&objects, &rollout.workload)?.clone();
     match shape.pods {
-        Pods::Stable | Pods::Returning { .. } => {
+        Pods::Stable | Pods::Returning { .. } | Pods::Back { .. } => {
             if shape.stable_labelled {
                 label(&mut object, &revision(slots.stable, &rollout.workload)?);
             }
             if let Pods::Returning { surge } = shape.pods {
                 kind.come_back(&mut object, surge);
+            }
+            if let Pods::Back { size, kept, from, left, phase } = shape.pods {
+                let elastic = autoscaler::of(&objects, &object).is_some() && autoscaler::is_elastic(kind, rollout);
+                kind.hold_back(&mut object, WayBack { size, kept, from, left, phase }, elastic);
             }
         }
         Pods::Candidate => {
@@ -129,7 +133,7 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
 /// The objects before the shape changes them. While both versions run, the live set is the union of both slots; the
 /// version whose workload is written wins, and what only the other one has stays (ConfigMaps that are named by content).
 fn base(slots: Slots<'_>, shape: &Shape) -> ObjectSet {
-    let stable_wins = matches!(shape.pods, Pods::Stable | Pods::Returning { .. });
+    let stable_wins = matches!(shape.pods, Pods::Stable | Pods::Returning { .. } | Pods::Back { .. });
     let (winner, other) = match slots.candidate {
         None => (slots.stable, None),
         Some(candidate) if stable_wins => (slots.stable, Some(candidate)),

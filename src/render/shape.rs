@@ -49,6 +49,15 @@ pub enum Pods {
     /// The stable slot's workload on its way back. Where pods can surge, with room for as many as are to come: none of the
     /// others goes before. Where the user's own partition would keep some of the others, without it.
     Returning { surge: u32 },
+    /// The stable slot's workload, held on its way back: of `from` new pods that are there, `left` stay.
+    Back {
+        size: u32,
+        /// Stable pods that the release has never touched; where pods have ordinals, those below it.
+        kept: u32,
+        from: u32,
+        left: u32,
+        phase: PodsPhase,
+    },
     /// The candidate's workload as it is.
     Candidate,
 }

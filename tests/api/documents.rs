@@ -54,6 +54,27 @@ fn kruise_meaning_and_defaults() {
     assert_eq!(routing.ingress.as_ref().unwrap().class_type, "nginx");
 }
 
+/// Kruise takes only the text `true`; a field of ours comes before the annotation.
+#[test]
+fn a_rollback_in_batches_is_asked_for_by_annotation_or_field() {
+    use windlass::api::Rollback::{AtOnce, InBatches};
+    let noted = |value: &str| {
+        let note = format!("  namespace: prod\n  annotations: {{rollouts.kruise.io/rollback-in-batch: \"{value}\"}}\n");
+        KRUISE.replace("  namespace: prod\n", &note)
+    };
+    assert_eq!([KRUISE, &noted("true"), &noted("yes")].map(|text| rollout(text).rollback), [AtOnce, InBatches, AtOnce]);
+    let ours = |text: &str, field: &str| {
+        text.replace("rollouts.kruise.io/v1beta1", "windlass.dev/v1alpha1")
+            .replace("  strategy:\n", &format!("{field}  strategy:\n"))
+    };
+    assert_eq!(rollout(&ours(KRUISE, "  rollback: inBatches\n")).rollback, InBatches);
+    assert_eq!(rollout(&ours(&noted("true"), "")).rollback, InBatches);
+    assert_eq!(rollout(&ours(&noted("true"), "  rollback: atOnce\n")).rollback, AtOnce);
+    let refused = api::read("r.yaml", &KRUISE.replace("  strategy:\n", "  rollback: inBatches\n  strategy:\n"));
+    let hint = refused.findings.first().and_then(|finding| finding.hint.clone()).unwrap();
+    assert!(hint.contains("windlass.dev/v1alpha1"), "{hint}");
+}
+
 #[test]
 fn alpha_meaning_and_defaults() {
     let text = "\

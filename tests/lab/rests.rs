@@ -149,7 +149,7 @@ pub(crate) fn compare(app: &Subject, watcher: &Watcher, history: &[Step]) -> (Ve
         if step.ours && real != simulated {
             wrong.push(format!("{}: real {real:?}, simulated {simulated:?}", step.subject));
         }
-        let strict = matches!(step.state.shape.pods, Pods::Held { .. } | Pods::Returning { .. });
+        let strict = matches!(step.state.shape.pods, Pods::Held { .. } | Pods::Returning { .. } | Pods::Back { .. });
         let smaller = if index == 0 { 0 } else { size.min(size_before) };
         let unavailable = app.unavailable.map_or(smaller / 4, u64::from);
         let floor = if strict { smaller } else { smaller.saturating_sub(unavailable) };
@@ -217,6 +217,9 @@ fn applied<'h>(changes: &[Change], name: &str, history: &'h [Step]) -> Vec<(&'h 
 fn planned(pods: Pods, size: u64) -> (u64, u64) {
     match pods {
         Pods::Stable | Pods::Returning { .. } | Pods::Candidate => (size, 0),
+        Pods::Back { kept, from, left, phase: PodsPhase::Grow, .. } if from == left => (kept.into(), from.into()),
+        Pods::Back { size, from, left, phase: PodsPhase::Grow, .. } => ((size - left).into(), from.into()),
+        Pods::Back { size, left, phase: PodsPhase::Shift, .. } => ((size - left).into(), left.into()),
         Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (to.into(), (size - from).into()),
         Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (to.into(), (size - to).into()),
     }

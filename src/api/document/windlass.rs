@@ -51,6 +51,9 @@ pub(crate) struct Spec {
     /// What happens when a gate fails or a deadline passes. Default `rollback`.
     #[serde(default)]
     pub(crate) on_failure: Option<OnFailure>,
+    /// How pods go back in a rollback. Default: as the annotation `rollouts.kruise.io/rollback-in-batch` says, else `atOnce`.
+    #[serde(default)]
+    pub(crate) rollback: Option<Rollback>,
     /// What happens to the source of a rejected candidate. Not supported yet.
     #[serde(default)]
     pub(crate) revert_source: Option<NotYet>,
@@ -206,6 +209,16 @@ pub(crate) enum OnFailure {
     Rollback,
     /// Wait for a person.
     Pause,
+}
+
+/// How pods go back in a rollback.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Rollback {
+    /// By the workload's own strategy.
+    AtOnce,
+    /// In the steps' batches, each with its `pause`.
+    InBatches,
 }
 
 /// What judges the steps.

@@ -27,6 +27,9 @@ const WORKLOADS: [(&str, &str); 7] = [
     ("apps.kruise.io", "DaemonSet"),
 ];
 
+/// Kruise's annotation on a Rollout that lets a rollback go in batches; only `"true"` does.
+pub(crate) const IN_BATCHES: &str = "rollouts.kruise.io/rollback-in-batch";
+
 /// The group of an `apiVersion`.
 pub(crate) fn group(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)

@@ -56,7 +56,7 @@ pub(crate) fn freeze(scaler: &mut Object, shape: &Shape) {
     let held = match shape.pods {
         Pods::Held { size, .. } => Some(size),
         Pods::Candidate => None,
-        Pods::Stable | Pods::Returning { .. } => return,
+        Pods::Stable | Pods::Returning { .. } | Pods::Back { .. } => return,
     };
     if scaler.kind() == "ScaledObject" {
         scaler.set(&["metadata", "annotations", "autoscaling.keda.sh/paused"], json!("true"));

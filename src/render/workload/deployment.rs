@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::api::Amount;
 use crate::manifest::Object;
-use crate::render::workload::Reach;
+use crate::render::workload::{Reach, WayBack};
 use crate::render::{PodsPhase, RenderError};
 
 /// One less than the largest, as Kruise has it: the controller computes with the value plus one.
@@ -78,14 +78,41 @@ pub fn hold(deployment: &mut Object, reach: Reach) {
     };
     // The API refuses both at 0, which only a workload of no pods can ask for.
     let unavailable = if surge == 0 { unavailable.max(1) } else { unavailable };
-    let (surge, unavailable) = match percent {
+    write_hold(deployment, surge, unavailable, percent.map(|_| size));
+}
+
+/// `of`: the size that both are percentages of; `None`: they are pods.
+fn write_hold(deployment: &mut Object, surge: u32, unavailable: u32, of: Option<u32>) {
+    let (surge, unavailable) = match of {
         None => (json!(surge), json!(unavailable)),
-        Some(_) => (json!(format!("{}%", rounded_up(surge, size))), json!(format!("{}%", rounded_down(unavailable, size)))),
+        Some(size) => (json!(format!("{}%", rounded_up(surge, size))), json!(format!("{}%", rounded_down(unavailable, size)))),
     };
     deployment.set(&["spec", "minReadySeconds"], json!(MIN_READY_SECONDS));
     deployment.set(&["spec", "progressDeadlineSeconds"], json!(PROGRESS_DEADLINE_SECONDS));
     deployment.set(&["spec", "strategy", "type"], json!("RollingUpdate"));
     deployment.set(&["spec", "strategy", "rollingUpdate"], json!({"maxSurge": surge, "maxUnavailable": unavailable}));
+}
+
+/// Holds the Deployment on its way back. The ReplicaSet of the stable pods takes the long `minReadySeconds`, too, so that they all
+/// count as unavailable although they serve; until its status says so, the controller believes that it may take as many of the
+/// others as there are above the size less `maxUnavailable`. So the first commit of a batch lets pods come and none go
+/// (`maxUnavailable: 0`), and the next one names those that go. Where that is not enough, since there are more pods than the size
+/// or none may surge, a commit before them (`from` is `left`) only makes the ReplicaSet take the value: a paused Deployment moves no
+/// pod while size and surge are just what there is.
+pub fn hold_back(deployment: &mut Object, back: WayBack, elastic: bool) {
+    let WayBack { size, kept, from, left, phase } = back;
+    let (surge, unavailable) = match phase {
+        PodsPhase::Grow if from == left => {
+            deployment.set(&["spec", "paused"], json!(true));
+            match kept.saturating_add(from).saturating_sub(size) {
+                0 => (0, 1),
+                surplus => (surplus, 0),
+            }
+        }
+        PodsPhase::Grow => (from.saturating_sub(left), 0),
+        PodsPhase::Shift => (0, size.saturating_sub(left).max(1)),
+    };
+    write_hold(deployment, surge, unavailable, elastic.then_some(size));
 }
 
 /// The percentage of `size` that is `pods` when it is rounded up, as `maxSurge` is.
@@ -173,6 +200,26 @@ mod tests {
             [scaled(4, 10, 20), scaled(8, 20, 10), scaled(2, 5, 10), scaled(2, 3, 10), scaled(1, 10, 14)],
             [8, 4, 4, 7, 1]
         );
+    }
+
+    #[test]
+    fn on_the_way_back_no_pod_goes_before_another_has_come() {
+        let held = |spec: Value, kept, from, left, phase, elastic| {
+            let mut object =
+                Object::new(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop"}, "spec": spec}))
+                    .unwrap();
+            hold_back(&mut object, WayBack { size: 10, kept, from, left, phase }, elastic);
+            let field = |name: &str| object.get(&format!("/spec/strategy/rollingUpdate/{name}")).unwrap().clone();
+            (field("maxSurge"), field("maxUnavailable"), object.get("/spec/paused").is_some())
+        };
+        use PodsPhase::{Grow, Shift};
+        assert_eq!(held(json!({}), 4, 6, 4, Grow, false), (json!(2), json!(0), false));
+        assert_eq!(held(json!({}), 4, 6, 4, Shift, false), (json!(0), json!(6), false));
+        assert_eq!(held(json!({}), 4, 6, 4, Grow, true), (json!("20%"), json!("0%"), false));
+        assert_eq!(held(json!({}), 4, 6, 4, Shift, true), (json!("0%"), json!("60%"), false));
+        // 8 stable pods and 6 others of 10: it is held where it is, with room for the 4 that are above its size.
+        assert_eq!(held(json!({}), 8, 6, 6, Grow, false), (json!(4), json!(0), true));
+        assert_eq!(held(json!({}), 4, 6, 6, Grow, false), (json!(0), json!(1), true));
     }
 
     #[test]

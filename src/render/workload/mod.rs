@@ -48,6 +48,18 @@ pub struct Reach {
     pub percent: Option<u32>,
 }
 
+/// How far a batch of a rollback goes, for a workload of `size` pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WayBack {
+    pub size: u32,
+    /// Stable pods that the release has never touched.
+    pub kept: u32,
+    /// Pods of the other version that are there, and those that shall stay.
+    pub from: u32,
+    pub left: u32,
+    pub phase: PodsPhase,
+}
+
 impl Kind {
     pub const ALL: [Self; 5] =
         [Self::Deployment, Self::StatefulSet, Self::CloneSet, Self::AdvancedStatefulSet, Self::AdvancedDaemonSet];
@@ -172,6 +184,24 @@ impl Kind {
                 let partition = advanced_daemon_set::partition(reach, workload.api_version());
                 self.set_partition(workload, partition);
             }
+        }
+    }
+
+    /// Holds a workload that is on its way back to this template: of `from` other pods that are there, `left` stay. Where pods
+    /// have ordinals, the `kept` lowest have this template anyway. `elastic`: an autoscaler owns its size.
+    ///
+    /// With a partition this is what the controllers count by, since the stable revision is the newest one again: with
+    /// ordinals, those from the partition on; without, all but as many as the partition says.
+    pub fn hold_back(self, workload: &mut Object, back: WayBack, elastic: bool) {
+        let WayBack { kept, left, .. } = back;
+        match self {
+            Self::Deployment => deployment::hold_back(workload, back, elastic),
+            Self::StatefulSet | Self::AdvancedStatefulSet => {
+                let stay = if self.is_ordinal(workload) { kept.saturating_add(left) } else { left };
+                workload.set(&["spec", "updateStrategy", "type"], Value::String("RollingUpdate".to_owned()));
+                self.set_partition(workload, Value::from(stay));
+            }
+            Self::CloneSet | Self::AdvancedDaemonSet => self.set_partition(workload, Value::from(left)),
         }
     }
 

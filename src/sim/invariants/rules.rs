@@ -163,6 +163,7 @@ fn updated(state: &State, size: Option<u32>) -> u32 {
     match state.shape.pods {
         Pods::Stable | Pods::Returning { .. } => state.shape.extra.unwrap_or(0),
         Pods::Held { to, .. } => to,
+        Pods::Back { left, .. } => left,
         Pods::Candidate => size.unwrap_or(u32::MAX),
     }
 }
@@ -311,7 +312,11 @@ fn pause_wins(step: &Step, before: &Side, after: &Side, say: &mut impl FnMut(Rul
     if was.phase == Phase::Paused && goes_on && !word && was.plan == is.plan {
         say(Rule::PauseWins, "it goes on although nobody said so".to_owned());
     }
-    if was.phase == Phase::RollingBack && !matches!(is.phase, Phase::RollingBack | Phase::Healthy) {
+    if was.phase == Phase::Paused && was.rollback.is_some() && is.phase == Phase::RollingBack && !word {
+        say(Rule::PauseWins, "the rollback goes on although nobody said so".to_owned());
+    }
+    let back = |state: &State| state.phase == Phase::RollingBack || (state.phase == Phase::Paused && state.rollback.is_some());
+    if back(was) && !back(is) && is.phase != Phase::Healthy {
         say(Rule::PauseWins, "it goes forward in the middle of a rollback".to_owned());
     }
 }

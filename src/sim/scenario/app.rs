@@ -37,7 +37,7 @@ pub struct App {
 }
 
 /// Options of `app` and `set`, so that a slip of the pen is an error.
-const OPTIONS: [&str; 27] = [
+const OPTIONS: [&str; 28] = [
     "kind",
     "autoscaler",
     "style",
@@ -60,6 +60,7 @@ const OPTIONS: [&str; 27] = [
     "hashed",
     "kruise",
     "on-failure",
+    "rollback",
     "failure-threshold",
     "paused",
     "disabled",
@@ -336,11 +337,16 @@ impl App {
         let kruise = self.get("kruise").is_some();
         let version = if kruise { "rollouts.kruise.io/v1beta1" } else { "windlass.dev/v1alpha1" };
         let WorkloadRef { api_version, kind, .. } = self.workload();
+        let batches = self
+            .get("rollback")
+            .filter(|_| kruise)
+            .map(|_| "  annotations:\n    rollouts.kruise.io/rollback-in-batch: \"true\"\n");
+        let notes = batches.unwrap_or_default();
         let mut text = format!(
-            "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  workloadRef: {{apiVersion: {api_version}, kind: {kind}, name: {name}}}\n"
+            "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {namespace}\n{notes}spec:\n  workloadRef: {{apiVersion: {api_version}, kind: {kind}, name: {name}}}\n"
         );
-        for (key, field) in [("disabled", "disabled"), ("on-failure", "onFailure")] {
-            if let Some(value) = self.get(key) {
+        for (key, field) in [("disabled", "disabled"), ("on-failure", "onFailure"), ("rollback", "rollback")] {
+            if let Some(value) = self.get(key).filter(|_| !kruise || key == "disabled") {
                 text.push_str(&format!("  {field}: {value}\n"));
             }
         }

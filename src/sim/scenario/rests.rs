@@ -32,6 +32,9 @@ pub(super) fn counts(repo: &dyn Repo, head: Oid, cluster: &Cluster) -> Result<Ve
         let (old, new) = match state.shape.pods {
             Pods::Stable | Pods::Returning { .. } => (size, 0),
             Pods::Candidate => (0, size),
+            Pods::Back { kept, from, left, phase: PodsPhase::Grow, .. } if from == left => (kept, from),
+            Pods::Back { size, from, left, phase: PodsPhase::Grow, .. } => (size.saturating_sub(left), from),
+            Pods::Back { size, left, phase: PodsPhase::Shift, .. } => (size.saturating_sub(left), left),
             Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (size.saturating_sub(from), to),
             Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (size.saturating_sub(to), to),
         };

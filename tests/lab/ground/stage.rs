@@ -226,6 +226,9 @@ impl<'a> Stage<'a> {
         let (new, all) = match state.shape.pods {
             Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (to.into(), u64::from(size - from + to)),
             Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (to.into(), size.into()),
+            Pods::Back { kept, from, left, phase: PodsPhase::Grow, .. } if from == left => (kept.into(), u64::from(kept + from)),
+            Pods::Back { size, from, left, phase: PodsPhase::Grow, .. } => ((size - left).into(), (size - left + from).into()),
+            Pods::Back { size, left, phase: PodsPhase::Shift, .. } => ((size - left).into(), size.into()),
             Pods::Stable | Pods::Returning { .. } | Pods::Candidate => (size, size),
         };
         let seen = (count("updatedReplicas"), count("replicas"));
