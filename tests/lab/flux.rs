@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::repository::Repository;
 use super::servers::Lab;
 
-/// A GitRepository and a Kustomization named `name`: each second, prune, no waiting for health (a held workload never gets there).
+/// A GitRepository and a Kustomization named `name`: looks each second, applies what is new at once and all of it each 10 seconds; prune,
+/// no waiting for health (a held workload never gets there).
 /// `path` is relative to the branch's root; `namespace` is set on every object, as `targetNamespace`.
 pub(crate) fn apply_branch(lab: &Lab, name: &str, repository: &Repository, branch: &str, path: &str, namespace: Option<&str>) {
     apply_url(lab, name, &repository.url, branch, path, namespace);
@@ -28,7 +29,7 @@ apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization
 metadata: {{name: {name}, namespace: {flux}}}
 spec:
-  interval: 1s
+  interval: 10s
   retryInterval: 1s
   path: ./{path}
   prune: true

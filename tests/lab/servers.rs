@@ -6,13 +6,16 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// A control plane needs a gigabyte: one at a time.
-static ONE: Mutex<()> = Mutex::new(());
+/// Labs that may be up at the same time, those beside another one not counted: a control plane needs a gigabyte.
+const AT_ONCE: usize = 3;
+static UP: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+/// One starts at a time: a free port that is found is nobody's until its server listens.
+static STARTS: Mutex<()> = Mutex::new(());
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Running servers; ended when dropped, also when the test fails.
@@ -20,7 +23,29 @@ pub(crate) struct Lab {
     folder: PathBuf,
     program: PathBuf,
     env: BTreeMap<String, String>,
-    _one: Option<MutexGuard<'static, ()>>,
+    // Given back last.
+    _place: Option<Place>,
+}
+
+/// One of the labs that may be up.
+struct Place;
+
+impl Place {
+    /// Waits until one is free.
+    fn take() -> Self {
+        let (up, free) = &UP;
+        let mut up = free.wait_while(up.lock().unwrap(), |up| *up >= AT_ONCE).unwrap();
+        *up += 1;
+        Self
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let (up, free) = &UP;
+        *up.lock().unwrap() -= 1;
+        free.notify_one();
+    }
 }
 
 impl Lab {
@@ -34,9 +59,9 @@ impl Lab {
                 return None;
             }
         };
-        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = Place::take();
         end_orphans(&program, Path::new(env!("CARGO_TARGET_TMPDIR")));
-        Some(Self::start(program, parts, Some(one)))
+        Some(Self::start(program, parts, Some(place)))
     }
 
     /// Another lab beside this one, for what is about two clusters.
@@ -44,11 +69,12 @@ impl Lab {
         Self::start(self.program.clone(), parts, None)
     }
 
-    fn start(program: PathBuf, parts: &[&str], one: Option<MutexGuard<'static, ()>>) -> Self {
+    fn start(program: PathBuf, parts: &[&str], place: Option<Place>) -> Self {
+        let _alone = STARTS.lock().unwrap_or_else(PoisonError::into_inner);
         let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let folder = parent.join(format!("lab-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst)));
         std::fs::create_dir_all(&folder).unwrap();
-        let mut lab = Self { folder, program, env: BTreeMap::new(), _one: one };
+        let mut lab = Self { folder, program, env: BTreeMap::new(), _place: place };
         // Its servers inherit the output, so it goes to a file: a pipe would stay open as long as they run.
         let log = std::fs::File::create(lab.folder.join("up.txt")).unwrap();
         let status = Command::new(&lab.program)
@@ -136,7 +162,8 @@ impl Lab {
                 Err(missing) => missing,
             };
             assert!(start.elapsed() < longest, "{what} did not happen in {longest:?}: {missing}\n{}", self.state());
-            std::thread::sleep(Duration::from_millis(100));
+            // Most questions are a kubectl, which costs the machine a tenth of a second.
+            std::thread::sleep(Duration::from_millis(250));
         }
     }
 

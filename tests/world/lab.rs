@@ -4,15 +4,14 @@
 //! says so and ends.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use windlass::manifest::ObjectSet;
 use windlass::sim::Rng;
 use windlass::sim::cluster::Cluster;
+
+use crate::lab::servers::Lab;
 
 use super::kit::{IMAGE, NAMESPACE, Step, key};
 
@@ -42,56 +41,19 @@ fn simulated(cluster: &Cluster, name: &str) -> Seen {
     }
 }
 
-fn lab() -> Option<PathBuf> {
-    if std::env::var("WINDLASS_LAB_TESTS").as_deref() != Ok("1") {
-        return None;
-    }
-    let named = std::env::var_os("WINDLASS_LAB").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/lab"));
-    Some(folder.join("lab")).filter(|program| program.is_file())
-}
+/// The real controllers.
+struct Real(Lab);
 
-/// A control plane that ends with the test, whatever becomes of the test.
-struct Lab {
-    program: PathBuf,
-    folder: tempfile::TempDir,
-    env: BTreeMap<String, String>,
-}
-
-impl Lab {
-    fn up(program: PathBuf) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut lab = Self { program, folder, env: BTreeMap::new() };
-        let up = Command::new(&lab.program).arg("up").arg(lab.folder.path()).status().unwrap();
-        assert!(up.success(), "the laboratory does not start");
-        for line in std::fs::read_to_string(lab.folder.path().join("env")).unwrap().lines() {
-            if let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
-                let path = std::env::var("PATH").unwrap_or_default();
-                lab.env.insert(name.to_owned(), value.replace("$PATH", &path));
-            }
-        }
-        lab
-    }
-
-    fn kubectl(&self, args: &[&str], input: Option<&str>) -> String {
-        let program = self.env["PATH"].split(':').map(|folder| Path::new(folder).join("kubectl")).find(|path| path.exists());
-        let mut command = Command::new(program.unwrap());
-        command.args(args).args(["-n", NAMESPACE]).envs(&self.env).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.unwrap_or_default().as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
+impl Real {
     fn apply(&self, objects: &[Value]) {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
-        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], Some(&list));
+        self.0.apply(&list);
     }
 
     /// The Deployments, and whether everything stands still: nothing terminates, every change was seen.
     fn look(&self) -> (BTreeMap<String, Seen>, bool) {
-        let found: Value = serde_json::from_str(&self.kubectl(&["get", "deployments,pods", "-o", "json"], None)).unwrap();
+        let found: Value =
+            serde_json::from_str(&self.0.kubectl(&["-n", NAMESPACE, "get", "deployments,pods", "-o", "json"])).unwrap();
         let (mut all, mut still) = (BTreeMap::<String, Seen>::new(), true);
         let reason_of = |item: &Value, kind: &str| -> Option<Value> {
             item["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).cloned()
@@ -134,12 +96,6 @@ impl Lab {
                 return last.0;
             }
         }
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ = Command::new(&self.program).arg("down").arg(self.folder.path()).status();
     }
 }
 
@@ -309,11 +265,8 @@ fn the_order_of_the_controllers_turns_changes_no_rest() {
 
 #[test]
 fn the_simulated_controllers_stand_where_the_real_ones_do() {
-    let Some(program) = lab() else {
-        eprintln!("skipped: needs WINDLASS_LAB_TESTS=1 and a laboratory (WINDLASS_LAB, its folder)");
-        return;
-    };
-    let lab = Lab::up(program);
+    let Some(lab) = Lab::up(&[]) else { return };
+    let lab = Real(lab);
     let mut lists: Vec<(String, Vec<Step>)> = lists().into_iter().map(|(name, steps)| (name.to_owned(), steps)).collect();
     let fixed = lists.len();
     let count = std::env::var("WINDLASS_LAB_DRAWN").map_or(DRAWN, |count| count.parse().unwrap());
