@@ -7,7 +7,7 @@ use super::input::{Counts, Decision, History, Hold, Input, Move, Reason, Seen, S
 use super::judge::{Answer, Look, plus};
 use super::legs;
 use super::state::{Approval, State};
-use crate::api::{Metric, Rollout};
+use crate::api::{Metric, Rollout, Style};
 use crate::manifest::ObjectSet;
 use crate::render::{Pods, PodsPhase, RenderError, Selector};
 
@@ -54,14 +54,18 @@ pub fn forecast(
         // What nobody can know is not made up.
         let known = size > 0 || counted.is_some() || state.is_none() || !counts_alone(rollout, stable.as_ref());
         let placeholder = Selector { key: "pod-template-hash".to_owned(), value: "of-the-running-pods".to_owned() };
-        // Of a second Deployment that is going, its own pods are counted.
-        let going = state.as_ref().filter(|state| state.rollback.is_some()).and_then(|state| state.shape.extra);
+        // Of a second Deployment that is going, its own pods are counted. In blueGreen style all stable pods stay.
+        let all = state.as_ref().and_then(|state| match (state.shape.pods, state.shape.extra) {
+            (_, Some(extra)) if state.rollback.is_some() => Some(extra),
+            (Pods::Held { .. }, _) if rollout.style == Style::BlueGreen => Some(size.saturating_add(before)),
+            _ => None,
+        });
         let sight = Sight {
             applied: true,
             missing: None,
             counts: known.then_some(Counts {
                 size,
-                replicas: going.unwrap_or(size),
+                replicas: all.unwrap_or(size),
                 updated: before,
                 updated_ready: before,
                 ready: size,
@@ -170,6 +174,8 @@ fn pods(rollout: &Rollout, state: &State, slots: Both<'_>, counted: Option<u32>)
         Pods::Back { kept, from, left, phase: PodsPhase::Grow, .. } if from == left => (from, kept.saturating_add(from)),
         Pods::Back { size, from, left, phase: PodsPhase::Grow, .. } => (from, size.saturating_sub(left) + from),
         Pods::Back { size, left, phase: PodsPhase::Shift, .. } => (left, size),
+        // All stable pods stay.
+        Pods::Held { size, to, .. } if rollout.style == Style::BlueGreen => (to, size.saturating_add(to)),
         Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (to, size.saturating_sub(from) + to),
         Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (to, size),
     }

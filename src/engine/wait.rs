@@ -7,8 +7,8 @@ use super::input::{Counts, Hold, Input, Reason, Seen};
 use super::judge::{self, plus};
 use super::legs::Ground;
 use super::state::{Leg, Phase, State};
-use crate::api::{Amount, OnFailure, Rollout};
-use crate::render::{Pods, PodsPhase};
+use crate::api::{Amount, OnFailure, Rollout, Style};
+use crate::render::{Pods, PodsPhase, Routes};
 
 /// Takes the observation and the looks into the state.
 pub(super) fn learn(state: &mut State, input: &Input<'_>, ground: Ground) {
@@ -57,7 +57,17 @@ pub(super) fn is_stranded(state: &State, input: &Input<'_>) -> bool {
     let Pods::Held { size, to, .. } = state.shape.pods else { return false };
     let Some(Seen::Sight(sight)) = &input.seen else { return false };
     let all_new = |counts: Counts| counts.updated > to && counts.replicas == counts.updated;
-    to < size && sight.applied && sight.counts.is_some_and(all_new)
+    // Where all stable pods stay, none of them is there: that is a loss as long as requests go to them.
+    let none_stayed = |counts: Counts| counts.updated > 0 && counts.replicas == counts.updated;
+    let lost = |counts: Counts| match input.rollout.style {
+        Style::BlueGreen => none_stayed(counts) && state.phase == Phase::Releasing && sends_some_to_stable(&state.shape.routes),
+        Style::Partition | Style::Canary => to < size && all_new(counts),
+    };
+    sight.applied && sight.counts.is_some_and(lost)
+}
+
+fn sends_some_to_stable(routes: &Routes) -> bool {
+    !matches!(routes, Routes::Split { weight: Some(100), .. })
 }
 
 /// Kruise's readiness of a batch (reference 2.3), and that the pods which were to go are gone.

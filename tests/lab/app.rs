@@ -51,6 +51,7 @@ impl<'a> App<'a> {
             namespace: "shop".to_owned(),
             unavailable: None,
             routed: files.routed,
+            stays: false,
         }
     }
 

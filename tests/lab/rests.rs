@@ -51,6 +51,8 @@ pub(crate) struct Subject {
     pub(crate) unavailable: Option<u32>,
     /// Whether an Ingress divides requests.
     pub(crate) routed: bool,
+    /// Whether all stable pods stay beside the new ones (blueGreen).
+    pub(crate) stays: bool,
 }
 
 /// Every commit of an app, oldest first.
@@ -137,7 +139,7 @@ pub(crate) fn compare(app: &Subject, watcher: &Watcher, history: &[Step]) -> (Ve
         let real = pods(&changes, name, until);
         let workload = step.live.values().find(|object| object.kind() == "Deployment").unwrap();
         let size = workload.get("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
-        let (new, old) = planned(step.state.shape.pods, size);
+        let (new, old) = planned(step.state.shape.pods, size, app.stays);
         let image = workload.text("/spec/template/spec/containers/0/image").unwrap();
         let seen_new = real.get(image).map_or(0, |(pods, _)| *pods);
         let seen_old = real.iter().filter(|(other, _)| *other != image).map(|(_, (pods, _))| pods).sum::<u64>();
@@ -214,8 +216,9 @@ fn applied<'h>(changes: &[Change], name: &str, history: &'h [Step]) -> Vec<(&'h 
 }
 
 /// New and old pods at the rest of a shape: design 02, 4.
-fn planned(pods: Pods, size: u64) -> (u64, u64) {
+fn planned(pods: Pods, size: u64, stays: bool) -> (u64, u64) {
     match pods {
+        Pods::Held { size, to, .. } if stays => (to.into(), size.into()),
         Pods::Stable | Pods::Returning { .. } | Pods::Candidate => (size, 0),
         Pods::Back { kept, from, left, phase: PodsPhase::Grow, .. } if from == left => (kept.into(), from.into()),
         Pods::Back { size, from, left, phase: PodsPhase::Grow, .. } => ((size - left).into(), from.into()),

@@ -16,6 +16,7 @@ const AT_ONCE: usize = 3;
 static UP: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 /// One starts at a time: a free port that is found is nobody's until its server listens.
 static STARTS: Mutex<()> = Mutex::new(());
+const STARTS_AT_MOST: usize = 3;
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Running servers; ended when dropped, also when the test fails.
@@ -72,23 +73,23 @@ impl Lab {
     fn start(program: PathBuf, parts: &[&str], place: Option<Place>) -> Self {
         let _alone = STARTS.lock().unwrap_or_else(PoisonError::into_inner);
         let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let folder = parent.join(format!("lab-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst)));
-        std::fs::create_dir_all(&folder).unwrap();
-        let mut lab = Self { folder, program, env: BTreeMap::new(), _place: place };
-        // Its servers inherit the output, so it goes to a file: a pipe would stay open as long as they run.
-        let log = std::fs::File::create(lab.folder.join("up.txt")).unwrap();
-        let status = Command::new(&lab.program)
-            .arg("up")
-            .arg(&lab.folder)
-            .args(parts)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .status()
-            .unwrap();
-        assert!(status.success(), "lab up failed:\n{}", std::fs::read_to_string(lab.folder.join("up.txt")).unwrap_or_default());
-        lab.env = read_env(&std::fs::read_to_string(lab.folder.join("env")).unwrap());
-        lab
+        // Its servers have their own ideas of how long a start may take, which a busy machine does not keep.
+        for attempt in 1..=STARTS_AT_MOST {
+            let folder = parent.join(format!("lab-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst)));
+            std::fs::create_dir_all(&folder).unwrap();
+            // Its servers inherit the output, so it goes to a file: a pipe would stay open as long as they run.
+            let log = std::fs::File::create(folder.join("up.txt")).unwrap();
+            let mut up = Command::new(&program);
+            up.arg("up").arg(&folder).args(parts).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+            if up.status().unwrap().success() {
+                let env = read_env(&std::fs::read_to_string(folder.join("env")).unwrap());
+                return Self { folder, program, env, _place: place };
+            }
+            let said = std::fs::read_to_string(folder.join("up.txt")).unwrap_or_default();
+            println!("lab up failed at attempt {attempt}:\n{said}");
+            down(&program, &folder);
+        }
+        panic!("the lab does not start");
     }
 
     /// A variable of the lab's `env` file.

@@ -186,7 +186,7 @@ impl<'a> Stage<'a> {
         let app = self.desk.app()?;
         let unavailable = app.options.get("max-unavailable").and_then(|pods| pods.parse().ok());
         let routed = app.options.get("route").is_some_and(|route| route != "none");
-        Ok(Subject { url, id: id(app), namespace, unavailable, routed })
+        Ok(Subject { url, id: id(app), namespace, unavailable, routed, stays: stays(app) })
     }
 
     /// The live branch's head, and what it records of the app.
@@ -210,7 +210,7 @@ impl<'a> Stage<'a> {
 
     /// The live Deployment's view of the state: what is missing, where something is.
     fn missing(&mut self, state: &State, code: Option<&str>) -> Option<String> {
-        let name = self.desk.app().map(|app| app.name.clone()).unwrap_or_default();
+        let (name, stays) = self.desk.app().map(|app| (app.name.clone(), stays(app))).unwrap_or_default();
         let (_, watcher) = self.cluster();
         let mut changes = watcher.changes_in(&self.name);
         let view = View::after(&mut changes);
@@ -224,6 +224,7 @@ impl<'a> Stage<'a> {
         let count = |field: &str| live["status"][field].as_u64().unwrap_or(0);
         let size = live["spec"]["replicas"].as_u64().unwrap_or(1);
         let (new, all) = match state.shape.pods {
+            Pods::Held { size, to, .. } if stays => (to.into(), u64::from(size + to)),
             Pods::Held { size, from, to, phase: PodsPhase::Grow, .. } => (to.into(), u64::from(size - from + to)),
             Pods::Held { size, to, phase: PodsPhase::Shift, .. } => (to.into(), size.into()),
             Pods::Back { kept, from, left, phase: PodsPhase::Grow, .. } if from == left => (kept.into(), u64::from(kept + from)),
@@ -318,6 +319,11 @@ impl<'a> Stage<'a> {
 
 fn id(app: &windlass::sim::scenario::App) -> AppId {
     AppId { path: app.path.clone(), name: app.name.clone() }
+}
+
+/// Whether all stable pods stay beside the new ones.
+fn stays(app: &windlass::sim::scenario::App) -> bool {
+    app.options.get("style").is_some_and(|style| style == "blueGreen")
 }
 
 fn title(commit: &CommitInfo) -> &str {
