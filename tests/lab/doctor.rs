@@ -10,7 +10,7 @@ use super::repository::{Repository, api};
 use super::servers::Lab;
 use super::{argo, files::Files, flux};
 
-const LONG: Duration = Duration::from_secs(90);
+const LONG: Duration = Duration::from_secs(180);
 
 struct Clinic<'a> {
     lab: &'a Lab,
@@ -137,7 +137,7 @@ fn what_doctor_says_is_so_and_its_settings_mend_it() {
         lab.kubectl(&["-n", namespace, "patch", kind, name, "--type", "merge", "--patch", &patch.to_string()]);
     };
     let (flux_space, argo_space) = (lab.var("LAB_FLUX_NAMESPACE").to_owned(), lab.var("LAB_ARGO_NAMESPACE").to_owned());
-    patch(&flux_space, "kustomization", "one", json!({"spec": {"wait": true, "timeout": "30s"}}));
+    patch(&flux_space, "kustomization", "one", json!({"spec": {"wait": true, "timeout": "60s"}}));
     patch(
         &argo_space,
         "application",

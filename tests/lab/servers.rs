@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Labs that may be up at the same time, those beside another one not counted: a control plane needs a gigabyte.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 2;
 static UP: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 /// One starts at a time: a free port that is found is nobody's until its server listens.
 static STARTS: Mutex<()> = Mutex::new(());
