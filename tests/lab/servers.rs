@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Labs that may be up at the same time, those beside another one not counted: a control plane needs a gigabyte.
-const AT_ONCE: usize = 2;
+/// Labs that may be up at the same time, those beside another one not counted; a control plane needs a gigabyte.
+/// `WINDLASS_LABS` says how many, else one.
+fn at_once() -> usize {
+    std::env::var("WINDLASS_LABS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
 static UP: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 /// One starts at a time: a free port that is found is nobody's until its server listens.
 static STARTS: Mutex<()> = Mutex::new(());
@@ -35,7 +38,7 @@ impl Place {
     /// Waits until one is free.
     fn take() -> Self {
         let (up, free) = &UP;
-        let mut up = free.wait_while(up.lock().unwrap(), |up| *up >= AT_ONCE).unwrap();
+        let mut up = free.wait_while(up.lock().unwrap(), |up| *up >= at_once().max(1)).unwrap();
         *up += 1;
         Self
     }
