@@ -26,7 +26,7 @@ fn error(text: &str) -> ReadError {
     let start = Instant::now();
     let error = manifest::read("app/x.yaml", text).expect_err("accepted");
     // A debug build on a busy machine; the point is that nothing grows without bound.
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert!(error.to_string().len() < 1000, "a long message: {error}");
     error
 }

@@ -244,8 +244,7 @@ fn aliases_merges_and_old_numbers() {
 fn quick(text: &[u8], code: &str) {
     let start = Instant::now();
     let result = api::read_bytes("bomb.yaml", text);
-    // Half a second, or as good as never; a busy machine may take longer.
-    assert!(start.elapsed() < Duration::from_secs(60), "{code}: {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{code}: {:?}", start.elapsed());
     assert!(result.findings.iter().any(|finding| finding.code == code), "{code}: {:#?}", result.findings);
     assert!(result.documents.is_empty());
 }
@@ -279,7 +278,7 @@ fn bombs_end_quickly_with_a_reason() {
     let keys: String = (0..90_000).map(|key| format!("k{key}: 1\n")).collect();
     let start = Instant::now();
     assert_eq!(api::read("wide.yaml", &keys).findings, []);
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_secs(5));
 }
 
 fn object(api_version: &str, kind: &str, name: &str) -> ObjectName {

@@ -27,7 +27,7 @@ fn two_watchers_make_one_commit_per_move() {
     desk.commit("version 2");
     let start = Instant::now();
     let done = |subjects: &[String]| subjects.iter().filter(|subject| subject.ends_with("release 1 complete")).count() == 2;
-    while !done(&desk.subjects(&before)) && start.elapsed() < Duration::from_secs(120) {
+    while !done(&desk.subjects(&before)) && start.elapsed() < Duration::from_secs(30) {
         std::thread::sleep(Duration::from_millis(100));
     }
     let mut outputs = Vec::new();

@@ -191,7 +191,7 @@ fn a_mirror_that_may_not_be_written_is_left_alone() {
     release(&place, 2);
     let start = Instant::now();
     while referee.head() == before || referee.commits(&before).len() < RELEASE {
-        assert!(start.elapsed() < Duration::from_secs(120), "{:?}", std::fs::read_to_string(place.folder.join("watcher.err")));
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", std::fs::read_to_string(place.folder.join("watcher.err")));
         std::thread::sleep(Duration::from_millis(100));
     }
     kill_process(Pid::from_child(&watcher), Signal::TERM).unwrap();

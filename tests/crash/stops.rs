@@ -15,7 +15,7 @@ pub(super) fn wait_stopped(child: &Child) {
     let stat = format!("/proc/{}/stat", child.id());
     let state = || std::fs::read_to_string(&stat).ok().and_then(|text| text.rsplit_once(") ")?.1.chars().next());
     while state() != Some('T') {
-        assert!(start.elapsed() < Duration::from_secs(120), "{} has not stopped: {:?}", child.id(), state());
+        assert!(start.elapsed() < Duration::from_secs(20), "{} has not stopped: {:?}", child.id(), state());
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use windlass::observe::{ArgoCdOptions, ArgoCdServer, ObserveError, Sighting, Target};
@@ -184,10 +184,12 @@ fn an_answer_has_limits_in_length_and_time() {
     let (cause, _) = refused(look(&long));
     assert!(cause.contains("longer than 16 MiB"), "{cause}");
     let silent = Server::start(|_, _| std::thread::sleep(Duration::from_secs(5)));
+    let start = Instant::now();
     match look(&silent) {
         Err(ObserveError::Unreachable(cause)) => assert_eq!(cause, "Argo CD: no answer within 1.5 s"),
         other => panic!("{other:?}"),
     }
+    assert!(start.elapsed() < Duration::from_secs(4));
 }
 
 #[test]

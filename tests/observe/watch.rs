@@ -13,7 +13,7 @@ use super::kubernetes::{MARK, World, kubeconfig, not_found, target};
 use super::lineage::{OLDER, OURS, live};
 use crate::metrics::server::{Request, Server, respond};
 
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_secs(20);
 
 /// An API server with versions, watches and troubles.
 #[derive(Clone)]
