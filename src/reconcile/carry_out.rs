@@ -78,7 +78,11 @@ impl Reconciler<'_> {
                     self.put_to_rest(directory, apps);
                 }
             }
-            let Some(new) = head.filter(|_| !made.is_empty()) else { return Ok(pass) };
+            let Some(new) = head.filter(|_| !made.is_empty()) else {
+                let live = heads.live.map_or_else(|| "none".to_owned(), |live| live.to_string());
+                tracing::debug!(source = %heads.source, live, "nothing is due");
+                return Ok(pass);
+            };
             match self.repo.push(heads.live, new)? {
                 Push::Done => {
                     self.memory.head = Some(new);

@@ -79,6 +79,8 @@ fn the_scenarios_play_as_in_the_simulator() {
                     let word = if wrong.is_ok() { "as in the simulator" } else { "FAILED" };
                     println!("{}: {word}, {:.0} s", case.name, start.elapsed().as_secs_f64());
                     if let Err(wrong) = wrong {
+                        // At once: the whole takes minutes, and may be ended before its end.
+                        println!("{wrong}");
                         failed.lock().unwrap().push(format!("{}: {wrong}", case.name));
                     }
                 }

@@ -148,7 +148,7 @@ impl<'a> Stage<'a> {
         self.heard = self.output().len();
         let environment = self.environment();
         let environment = environment.iter().map(|(name, value)| (*name, value.as_str()));
-        let args = ["run", "--watch", "--interval", "1s", "--config", "windlass.yaml"];
+        let args = ["run", "--watch", "--interval", "1s", "--config", "windlass.yaml", "-vv"];
         self.program = Some(Program::start(&self.folder, &args, environment));
     }
 
@@ -178,6 +178,13 @@ impl<'a> Stage<'a> {
             }
         }
         Word::Moves
+    }
+
+    /// Whether windlass has looked at all there is since a head came, and found nothing due: what it said before that is old.
+    fn has_seen(&self, head: Oid) -> bool {
+        let output = self.output();
+        let last = output.get(self.heard..).unwrap_or_default().lines().rev().find(|line| line.contains("nothing is due"));
+        last.is_some_and(|line| line.contains(&self.pushed) && line.contains(&head.to_string()))
     }
 
     pub(super) fn subject(&mut self) -> Result<Subject, String> {
@@ -251,6 +258,9 @@ impl<'a> Stage<'a> {
             return Err(format!("windlass said {word:?}"));
         }
         let (head, state) = self.recorded()?.ok_or("nothing is recorded yet")?;
+        if !self.has_seen(head) {
+            return Err(format!("windlass has not looked at {head} yet"));
+        }
         if state.source.commit != self.pushed {
             return Err(format!("it stands at the source commit {}, {} is the newest", state.source.commit, self.pushed));
         }
