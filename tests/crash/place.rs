@@ -123,7 +123,9 @@ impl Place {
     /// `git` with nobody's settings and the repository's credentials.
     pub(crate) fn git_command(&self, folder: &Path, args: &[&str]) -> Command {
         let mut command = self.bare_command("git", folder);
-        command.args(args).envs(self.git.iter().map(|(name, value)| (name, value)));
+        // What git tidies up in the background is in the way of the next command ("shallow file has changed since we read it").
+        command.args(["-c", "maintenance.auto=false", "-c", "gc.auto=0"]).args(args);
+        command.envs(self.git.iter().map(|(name, value)| (name, value)));
         for (name, value) in [
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_CONFIG_NOSYSTEM", "1"),
