@@ -7,6 +7,7 @@ pub mod engine;
 mod failpoint;
 pub mod forge;
 pub mod git;
+pub mod lua;
 pub mod manifest;
 pub mod metrics;
 pub mod observe;

@@ -5,6 +5,7 @@ pub(crate) mod desk;
 mod doctor;
 mod documents;
 mod errors;
+mod lua;
 mod output;
 mod people;
 mod race;

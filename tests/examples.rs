@@ -73,7 +73,8 @@ fn every_example_is_tested() {
     let mut names: Vec<String> =
         std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let all = ["ingress-nginx", "istio", "kruise", "kustomize-gateway-api", "open-kruise", "plain-deployment", "stateful-set"];
+    let all =
+        ["ingress-nginx", "istio", "kruise", "kustomize-gateway-api", "lua", "open-kruise", "plain-deployment", "stateful-set"];
     assert_eq!(names, all);
     for name in names {
         let readme = std::fs::read_to_string(root.join(&name).join("README.md")).unwrap();
@@ -272,4 +273,30 @@ fn open_kruise() {
         said.out,
         said.err
     );
+}
+
+#[test]
+fn lua() {
+    let desk = copy("lua");
+    desk.windlass(&["lua", "test"]).exits(0).tells(&["3 files: 5 steps, 0 failed"]);
+    desk.windlass(&["run"]).exits(0);
+    let before = desk.live_file("apps/cart/routegroup-cart.yaml");
+    desk.edit("apps/cart/deployment.yaml", "cart:2.0.0", "cart:2.1.0").commit("cart 2.1.0");
+    assert_eq!(
+        release(&desk, "cart", &[], 0),
+        [
+            "step 0/3, label the running pods",
+            "step 1/3, grow to 1 of 5 pods",
+            "step 1/3, shift requests with header `x-canary: 1` to 1 of 5 pods",
+            "step 2/3, grow to 2 of 5 pods",
+            "step 2/3, shift 30% of requests to 2 of 5 pods",
+            "step 3/3, the Service selects all pods again",
+            "step 3/3, routes as you wrote them",
+            "step 3/3, grow to 5 of 5 pods",
+            "step 3/3, shift to 5 of 5 pods",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
+    );
+    assert_eq!(desk.live_file("apps/cart/routegroup-cart.yaml"), before, "byte for byte");
 }

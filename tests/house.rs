@@ -8,22 +8,37 @@ use std::path::{Path, PathBuf};
 use paths::paths;
 
 /// Who may use whom (ARCHITECTURE.md). A room may always use itself.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("api", &[]),
     ("manifest", &[]),
-    ("render", &["api", "manifest"]),
+    ("lua", &[]),
+    ("render", &["api", "manifest", "lua"]),
     ("engine", &["api", "manifest", "render"]),
     ("source", &["manifest"]),
     ("git", &[]),
     ("forge", &[]),
     ("observe", &[]),
     ("metrics", &[]),
-    ("reconcile", &["api", "manifest", "render", "engine", "source", "git", "forge", "observe", "metrics"]),
+    ("reconcile", &["api", "manifest", "lua", "render", "engine", "source", "git", "forge", "observe", "metrics"]),
     ("serve", &["reconcile"]),
     ("sim", &["api", "manifest", "render", "engine", "source", "git", "forge", "observe", "metrics", "reconcile", "serve"]),
     (
         "cli",
-        &["api", "manifest", "render", "engine", "source", "git", "forge", "observe", "metrics", "reconcile", "serve", "sim"],
+        &[
+            "api",
+            "manifest",
+            "lua",
+            "render",
+            "engine",
+            "source",
+            "git",
+            "forge",
+            "observe",
+            "metrics",
+            "reconcile",
+            "serve",
+            "sim",
+        ],
     ),
 ];
 
@@ -31,7 +46,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// Rooms whose answers depend on their arguments alone.
-const PURE: [&str; 4] = ["api", "manifest", "render", "engine"];
+const PURE: [&str; 5] = ["api", "manifest", "lua", "render", "engine"];
 
 /// What a pure room does not mention. clippy.toml forbids single functions, such as the clock's; this is about everything else.
 const IMPURE: [&str; 15] = [

@@ -17,6 +17,7 @@ mod examples;
 mod git;
 mod house;
 mod lab;
+mod lua;
 mod manifest;
 mod metrics;
 mod observe;

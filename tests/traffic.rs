@@ -5,10 +5,13 @@ mod gateway;
 mod goldens;
 mod istio;
 mod laws;
+mod lua;
 mod nginx;
 mod providers;
 pub(crate) mod samples;
 mod services;
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use windlass::api::{
@@ -64,6 +67,7 @@ fn routing() -> TrafficRouting {
         gateway: None,
         custom: Vec::new(),
         disable_generate_canary_service: false,
+        scripts: BTreeMap::new(),
     }
 }
 

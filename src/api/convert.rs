@@ -159,6 +159,7 @@ fn routing(routing: TrafficRouting, disable_generate_canary_service: bool) -> Re
         }),
         custom: routing.custom_network_refs.into_iter().flatten().map(reference).collect(),
         disable_generate_canary_service,
+        scripts: std::collections::BTreeMap::new(),
     })
 }
 

@@ -17,6 +17,6 @@ mod yaml;
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use model::*;
 pub use read::{Broken, Document, Meaning, ReadResult, read, read_bytes};
-pub use rules::{CUSTOM_KINDS, Known, ObjectName, path_conflict, validate_repository, validate_together};
+pub use rules::{CUSTOM_KINDS, Known, ObjectName, missing_scripts, path_conflict, validate_repository, validate_together};
 pub use schema::{SchemaKind, schema};
 pub use yaml::MAX_BYTES;

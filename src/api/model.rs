@@ -2,7 +2,7 @@
 //!
 //! The parser, the schema and the documentation work on the documents; everything behind `api/` works on these types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -256,6 +256,59 @@ pub struct TrafficRouting {
     pub custom: Vec<WorkloadRef>,
     /// Keep to the stable Service alone.
     pub disable_generate_canary_service: bool,
+    /// The Lua scripts that its routes are made by: paths below [`SCRIPTS`] → text. No document says them: they are files
+    /// of the source, and part of the Rollout in force.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scripts: BTreeMap<String, String>,
+}
+
+/// Where the source keeps Lua scripts, from its root.
+pub const SCRIPTS: &str = ".windlass/lua";
+
+impl TrafficRouting {
+    /// Where scripts for its routes would be, below [`SCRIPTS`].
+    pub fn wanted_scripts(&self) -> Vec<String> {
+        let custom = self.custom.iter().filter_map(|custom| custom_script(&custom.api_version, &custom.kind));
+        let ingress = self.ingress.iter().filter_map(|ingress| ingress_script(&ingress.class_type));
+        custom.chain(ingress).collect()
+    }
+}
+
+impl Rollout {
+    /// Where scripts for its routes would be, below [`SCRIPTS`], each once.
+    pub fn wanted_scripts(&self) -> BTreeSet<String> {
+        self.routings.iter().flat_map(TrafficRouting::wanted_scripts).collect()
+    }
+
+    /// Gives each routing those of the scripts that it wants.
+    pub fn give_scripts(&mut self, scripts: &BTreeMap<String, String>) {
+        for routing in &mut self.routings {
+            let found = |path: String| scripts.get(&path).map(|text| (path.clone(), text.clone()));
+            routing.scripts = routing.wanted_scripts().into_iter().filter_map(found).collect();
+        }
+    }
+
+    /// Takes the scripts out of it.
+    pub fn take_scripts(&mut self) -> BTreeMap<String, String> {
+        self.routings.iter_mut().flat_map(|routing| std::mem::take(&mut routing.scripts)).collect()
+    }
+}
+
+/// The script for objects of a kind (Kruise's `lua_configuration/<group>/<Kind>/trafficRouting.lua`); `None` where these are
+/// no words that a path may hold.
+pub fn custom_script(api_version: &str, kind: &str) -> Option<String> {
+    let group = api_version.split('/').next().unwrap_or_default();
+    (is_path_part(group) && is_path_part(kind)).then(|| format!("{group}/{kind}/trafficRouting.lua"))
+}
+
+/// The script for an Ingress class (Kruise's `lua_configuration/trafficrouting_ingress/<classType>.lua`).
+pub fn ingress_script(class: &str) -> Option<String> {
+    is_path_part(class).then(|| format!("trafficrouting_ingress/{class}.lua"))
+}
+
+fn is_path_part(word: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !word.is_empty() && word.len() <= 253 && !word.starts_with('.') && !word.contains("..") && word.bytes().all(plain)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

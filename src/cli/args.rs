@@ -130,12 +130,37 @@ pub(super) enum Verb {
     /// Stop managing an app: the live path becomes the plain source, Windlass' files go
     #[command(after_help = "Example:\n  windlass eject checkout")]
     Eject(WordArgs),
+    /// Try Lua scripts for routes
+    #[command(after_help = "Examples:\n  windlass lua test\n  windlass lua test examples/lua --output json")]
+    Lua(LuaArgs),
     /// Print the JSON Schema of a document
     #[command(after_help = "Example:\n  windlass schema rollout > rollout.schema.json")]
     Schema(SchemaArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  windlass completions bash > /etc/bash_completion.d/windlass")]
     Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LuaArgs {
+    #[command(subcommand)]
+    pub verb: LuaVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LuaVerb {
+    /// Run scripts on test data in Kruise's format, and compare what they give
+    #[command(
+        after_help = "Examples:\n  windlass lua test\n  windlass lua test examples/lua --output json\n\nTest data are the YAML files in folders `testdata`: `rollout` or `trafficRouting`, `original`, and `expected`, an object\nfor each step. The script of <group>/<Kind>/testdata is <group>/<Kind>/trafficRouting.lua; that of\ntrafficrouting_ingress/testdata is the one that the Rollout's `classType` names. Every step starts from `original`."
+    )]
+    Test(LuaTestArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LuaTestArgs {
+    /// A folder that holds scripts and test data, or files of test data
+    #[arg(default_value = ".windlass/lua", value_name = "DIR")]
+    pub paths: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod exit;
 mod folder;
 pub mod init;
 mod log;
+mod lua;
 mod open;
 mod plan;
 mod run;
@@ -73,6 +74,10 @@ fn dispatch(terminal: &mut Terminal, cli: Cli) -> Result<Exit, Failure> {
         Verb::Demo(args) => demo::run(terminal, &args),
         Verb::Init(args) => checks::init(terminal, &args),
         Verb::Validate(args) => checks::validate(terminal, &args),
+        Verb::Lua(args) => {
+            let args::LuaVerb::Test(args) = args.verb;
+            lua::test(terminal, &args)
+        }
         Verb::Schema(args) => checks::schema(terminal, &args.document),
         Verb::Completions { shell } => {
             let mut text = Vec::new();

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::layout::{AppId, recorded_apps};
 use super::rest::Rest;
 use super::tree::GitTree;
-use super::{Memory, Trouble, layout};
+use super::{Memory, Trouble, layout, scripts};
 use crate::api::{Repository, Rollout};
 use crate::engine::State;
 use crate::git::{Heads, Repo};
@@ -210,9 +210,8 @@ fn collision(repo: &dyn Repo, heads: &Heads, settings: &Repository, directory: &
 
 /// Whether nothing that the recorded render depended on has changed, and the recorded slots say all there is to say.
 fn is_unchanged(tree: &GitTree<'_>, state: &State) -> bool {
-    use crate::source::Tree as _;
     let said = state.phase.is_busy() || state.stable.source == state.source.commit;
-    said && state.source.inputs.iter().all(|(path, identity)| tree.identity(path).ok().flatten().as_ref() == Some(identity))
+    said && scripts::same(tree, &state.source.inputs)
 }
 
 fn directories(tree: &GitTree<'_>, settings: &Repository, found: &mut Known) -> Result<Vec<String>, Trouble> {
@@ -226,10 +225,14 @@ fn directories(tree: &GitTree<'_>, settings: &Repository, found: &mut Known) -> 
 pub(super) fn fresh(tree: &GitTree<'_>, directory: &str, options: &Options, renders: &mut Renders) -> Result<Rc<Fresh>, Trouble> {
     use crate::source::Tree as _;
     let identity = tree.identity(directory)?.unwrap_or_default();
+    // Whether a route can be made is also said by the scripts.
+    let identity = match tree.identity(crate::api::SCRIPTS)? {
+        Some(scripts) if !identity.is_empty() => format!("{identity} {scripts}"),
+        _ => identity,
+    };
     if let Some((known, fresh)) = renders.get(directory) {
-        let same = |fresh: &Fresh| fresh.inputs.iter().all(|(path, id)| tree.identity(path).ok().flatten().as_ref() == Some(id));
         match fresh {
-            Ok(fresh) if same(fresh) => return Ok(fresh.clone()),
+            Ok(fresh) if scripts::same(tree, &fresh.inputs) => return Ok(fresh.clone()),
             Err(trouble) if *known == identity && !identity.is_empty() => return Err(trouble.clone()),
             _ => {}
         }
@@ -244,9 +247,12 @@ pub(super) fn fresh(tree: &GitTree<'_>, directory: &str, options: &Options, rend
 
 fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Fresh, Trouble> {
     let open = Options { allow_secrets: true, ..options.clone() };
-    let rendered = source::render(tree, directory, &open)?;
+    let mut rendered = source::render(tree, directory, &open)?;
     let objects: ObjectSet = rendered.objects.into_iter().collect();
-    let rollout = super::spec::the_rollout(directory, &rendered.rollouts, &objects)?;
+    let rollout = super::spec::the_rollout(directory, &rendered.rollouts, &objects, tree, &mut rendered.inputs)?;
+    if let Some(error) = scripts::fault(&rollout, &objects) {
+        return Err(error.into());
+    }
     if !rollout.allow_secrets && objects.values().any(|object| object.kind() == "Secret") {
         // Only the Rollout says whether a renderer's Secrets may stand in Git.
         source::render(tree, directory, &Options { allow_secrets: false, ..options.clone() })?;

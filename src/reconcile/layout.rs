@@ -5,6 +5,7 @@
 //! <live path>/hydrator.metadata
 //! .windlass/<live path>/<Rollout name>/state        JSON
 //! .windlass/<live path>/<Rollout name>/rollout      the Rollout in force, JSON
+//! .windlass/<live path>/<Rollout name>/lua/…        the scripts in force, by their paths in the source's .windlass/lua
 //! .windlass/<live path>/<Rollout name>/stable/…     slots: the rendered objects, one a file
 //! .windlass/<live path>/<Rollout name>/candidate/…
 //! ```
@@ -24,6 +25,8 @@ use crate::render;
 /// The folder of everything that is not for appliers.
 pub const HOME: &str = ".windlass";
 const SUFFIX: &str = ".manifest";
+/// The folder of an app's scripts. They are files of their own, so that a person can read what changed in one.
+const LUA: &str = "lua";
 /// No state, spec or manifest is larger.
 const LIMIT: usize = 16 << 20;
 
@@ -99,7 +102,11 @@ pub fn home_files(
         }
     }
     all.insert("state".to_owned(), pretty(state)?);
-    all.insert("rollout".to_owned(), pretty(rollout)?);
+    let mut rollout = rollout.clone();
+    for (path, text) in rollout.take_scripts() {
+        all.insert(format!("{LUA}/{path}"), text.into_bytes());
+    }
+    all.insert("rollout".to_owned(), pretty(&rollout)?);
     Ok(all)
 }
 
@@ -127,11 +134,22 @@ pub fn read_state(repo: &dyn Repo, commit: Oid, app: &AppId) -> Result<Option<St
     serde_json::from_slice(&content).map(Some).map_err(|error| Trouble::Content { path, cause: error.to_string() })
 }
 
-/// Reads the recorded Rollout of an app.
+/// Reads the recorded Rollout of an app, with the scripts that were in force with it.
 pub fn read_rollout(repo: &dyn Repo, commit: Oid, app: &AppId) -> Result<Option<Rollout>, Trouble> {
     let path = join(&app.home(), "rollout");
     let Some(content) = read_file(repo, commit, &path)? else { return Ok(None) };
-    serde_json::from_slice(&content).map(Some).map_err(|error| Trouble::Content { path, cause: error.to_string() })
+    let mut rollout: Rollout =
+        serde_json::from_slice(&content).map_err(|error| Trouble::Content { path, cause: error.to_string() })?;
+    let mut scripts = BTreeMap::new();
+    for wanted in rollout.wanted_scripts() {
+        let path = join(&join(&app.home(), LUA), &wanted);
+        if let Some(content) = read_file(repo, commit, &path)? {
+            let text = String::from_utf8(content).map_err(|_| Trouble::Content { path, cause: "not UTF-8".to_owned() })?;
+            scripts.insert(wanted, text);
+        }
+    }
+    rollout.give_scripts(&scripts);
+    Ok(Some(rollout))
 }
 
 /// Reads a slot (`stable` or `candidate`).
@@ -217,7 +235,7 @@ pub fn is_recorded(repo: &dyn Repo, commit: Oid, app: &AppId) -> Result<bool, Tr
 }
 
 fn is_slot(name: &str) -> bool {
-    matches!(name, "stable" | "candidate")
+    matches!(name, "stable" | "candidate" | LUA)
 }
 
 /// All apps that have a state on the live branch.

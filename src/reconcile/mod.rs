@@ -15,6 +15,7 @@ mod publish;
 mod real;
 mod rest;
 mod say;
+pub mod scripts;
 mod spec;
 mod surroundings;
 mod tree;

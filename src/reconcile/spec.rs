@@ -1,12 +1,22 @@
 //! Rollout and settings documents, as the loop reads them: usable, or every finding in one text.
 
-use super::Trouble;
+use std::collections::BTreeMap;
+
+use super::{Trouble, scripts};
 use crate::api::{self, Diagnostic, Document, Known, Meaning, Metric, ObjectName, Repository, Rollout};
 use crate::manifest::ObjectSet;
 use crate::metrics::template;
+use crate::source::Tree;
 
-/// The Rollout of a source directory, judged together with the objects beside it.
-pub(super) fn the_rollout(directory: &str, files: &[(String, String)], objects: &ObjectSet) -> Result<Rollout, Trouble> {
+/// The Rollout of a source directory, judged together with the objects beside it, with the source's scripts for its routes.
+/// What was looked for among these is noted in `inputs`.
+pub(super) fn the_rollout(
+    directory: &str,
+    files: &[(String, String)],
+    objects: &ObjectSet,
+    tree: &dyn Tree,
+    inputs: &mut BTreeMap<String, String>,
+) -> Result<Rollout, Trouble> {
     let mut documents: Vec<Document> = Vec::new();
     let mut findings: Vec<Diagnostic> = Vec::new();
     for (path, text) in files {
@@ -23,6 +33,13 @@ pub(super) fn the_rollout(directory: &str, files: &[(String, String)], objects: 
     let known = Known::All(objects.values().map(name).collect());
     let references: Vec<&Document> = documents.iter().collect();
     findings.extend(api::validate_together(&references, &known, None));
+    let mut scripts = BTreeMap::new();
+    for document in &documents {
+        if let Meaning::Rollout(rollout) = document.meaning() {
+            scripts.extend(scripts::find(tree, rollout, inputs)?);
+            findings.extend(api::missing_scripts(document, &|path| scripts.contains_key(path)));
+        }
+    }
     findings.retain(Diagnostic::is_error);
     if !findings.is_empty() {
         return Err(Trouble::Invalid(text(&findings)));
@@ -35,6 +52,10 @@ pub(super) fn the_rollout(directory: &str, files: &[(String, String)], objects: 
     let rollout = documents.into_iter().find_map(|document| match document.into_meaning() {
         Meaning::Rollout(rollout) => Some(rollout),
         _ => None,
+    });
+    let rollout = rollout.map(|mut rollout| {
+        rollout.give_scripts(&scripts);
+        rollout
     });
     rollout.ok_or_else(|| Trouble::Invalid(format!("{directory}: no Rollout file; `windlass init {directory}` writes one")))
 }

@@ -9,6 +9,8 @@ pub mod workload;
 pub use live::{COMMIT_TREE, Live, REVISION_LABEL, Slots, check, live, revision, set_digest, size, workload as find_workload};
 pub use shape::{Pods, PodsPhase, Routes, Selector, Shape};
 
+use crate::lua::LuaError;
+
 /// Why a live tree cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
@@ -18,6 +20,9 @@ pub enum RenderError {
     /// The object is there, and cannot be used as the Rollout wants.
     #[error("{what} `{name}`: {cause}")]
     Unusable { what: String, name: String, cause: String },
+    /// The Lua script that makes the object of a step gives none.
+    #[error("{what} `{name}`: {error}")]
+    Script { what: String, name: String, error: LuaError },
     /// The provider cannot express what the step asks for.
     #[error("{provider} cannot express {what}: {hint}")]
     Unsupported { provider: String, what: String, hint: String },

@@ -251,18 +251,6 @@ fn our_rules() {
             "`matches` and `traffic`",
         ),
         (
-            canary(&format!("{step}\ntrafficRoutings: [{{service: a, ingress: {{name: a, classType: ngnix}}}}]")),
-            "unknown-provider",
-            "unknown provider `ngnix`",
-        ),
-        (
-            canary(&format!(
-                "{step}\ntrafficRoutings: [{{service: a, customNetworkRefs: [{{apiVersion: a/v1, kind: B, name: c}}]}}]"
-            )),
-            "not-supported-yet",
-            "routing by kind `B` of `a/v1`, which takes a Lua script, is not supported yet",
-        ),
-        (
             canary(&format!(
                 "{step}\ntrafficRoutings: [{{service: a, customNetworkRefs: [{{apiVersion: networking.istio.io/v1, kind: \
                  VirtualService, name: ''}}]}}]"
@@ -438,10 +426,6 @@ fn near_names() {
         (canary("steps: [{replicas: 1, pause: {duration: 5m}}]"), "Kruise takes seconds: write `300`"),
         (canary("steps: [{replicas: 1}]\ndisableGenerateCanaryService: yes"), "write `true`"),
         (canary("steps: [{replicas: 1}]").replace("prod", "123"), "put it in quotes"),
-        (
-            canary("steps: [{replicas: 1}]\ntrafficRoutings: [{service: a, ingress: {name: a, classType: ngnix}}]"),
-            "did you mean `nginx`?",
-        ),
         (canary("steps: [{replicas: 1}]").replace("kind: Deployment", "kind: Deploymnt"), "did you mean `Deployment`?"),
         (format!("{}  onFailure: rolback\n", windlass("steps: [{replicas: 1}]")), "did you mean `rollback`?"),
         (windlass("steps: [{replicas: 1, gates: [{aproval: {}}]}]"), "did you mean `approval`?"),

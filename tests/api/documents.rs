@@ -170,19 +170,55 @@ fn all_findings_at_once_with_their_places() {
         .replace("            name: web", "            classType: ngnix\n            name: web");
     assert_eq!(
         codes(&text),
-        [
-            (6, 3, "duplicate-key"),
-            (11, 5, "unknown-field"),
-            (12, 13, "wrong-type"),
-            (18, 24, "unknown-provider"),
-            (22, 20, "wrong-type"),
-            (24, 21, "kruise"),
-        ]
+        [(6, 3, "duplicate-key"), (11, 5, "unknown-field"), (12, 13, "wrong-type"), (22, 20, "wrong-type"), (24, 21, "kruise"),]
     );
-    let finding = &api::read("dir/r.yaml", &text).findings[3];
-    assert_eq!(finding.file, "dir/r.yaml");
-    assert_eq!(finding.field, "spec.strategy.canary.trafficRoutings[0].ingress.classType");
-    assert_eq!(finding.snippet.as_deref(), Some("            classType: ngnix"));
+    let finding = &api::read("dir/r.yaml", &text).findings[2];
+    assert_eq!((finding.file.as_str(), finding.field.as_str()), ("dir/r.yaml", "spec.disabled"));
+    assert_eq!(finding.snippet.as_deref(), Some("  disabled: maybe"));
+}
+
+/// Who makes a route is known with the scripts of the source.
+#[test]
+fn a_route_that_nobody_makes_is_found_with_its_place() {
+    let class =
+        |class: &str| KRUISE.replace("            name: web", &format!("            classType: {class}\n            name: web"));
+    let kind = KRUISE.replace(
+        "          ingress:\n            name: web",
+        "          customNetworkRefs:\n            - {apiVersion: a.example/v1, kind: Proxy, name: c}",
+    );
+    assert_ne!(kind, KRUISE);
+    let found = |text: &str, has: &dyn Fn(&str) -> bool| -> Vec<(u32, u32, String, Option<String>)> {
+        let read = api::read("r.yaml", text);
+        assert_eq!(read.findings, []);
+        let all = read.documents.iter().flat_map(|document| api::missing_scripts(document, has));
+        all.map(|one| {
+            assert_eq!((one.code, one.is_error()), ("unknown-provider", true));
+            (u32::try_from(one.line).unwrap(), u32::try_from(one.column).unwrap(), one.message, one.hint)
+        })
+        .collect()
+    };
+    let none: &dyn Fn(&str) -> bool = &|_| false;
+    assert_eq!(found(KRUISE, none), []);
+    assert_eq!(
+        found(&class("ngnix"), none),
+        [(
+            16,
+            24,
+            "unknown provider `ngnix`, and the source has no script .windlass/lua/trafficrouting_ingress/ngnix.lua".to_owned(),
+            Some("did you mean `nginx`?".to_owned())
+        )]
+    );
+    assert_eq!(found(&class("ngnix"), &|path| path == "trafficrouting_ingress/ngnix.lua"), []);
+    let told = found(&kind, none);
+    assert_eq!(told.len(), 1);
+    assert_eq!(
+        told[0].2,
+        "no provider for kind `Proxy` of `a.example/v1`, and the source has no script .windlass/lua/a.example/Proxy/trafficRouting.lua"
+    );
+    assert!(told[0].3.as_ref().unwrap().contains("docs/tasks/lua.md"), "{told:?}");
+    assert_eq!(found(&kind, &|path| path == "a.example/Proxy/trafficRouting.lua"), []);
+    let bad = class("'../x'");
+    assert_eq!(found(&bad, &|_| true)[0].2, "unknown provider `../x`");
 }
 
 #[test]

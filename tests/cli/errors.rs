@@ -6,6 +6,7 @@
 mod canary;
 mod events;
 mod folders;
+mod lua;
 mod people;
 mod remotes;
 mod secure;

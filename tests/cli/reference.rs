@@ -50,6 +50,7 @@ fn the_command_reference_is_what_help_prints() {
     for verb in verbs() {
         section(&verb, &[&verb, "--help"]);
     }
+    section("lua test", &["lua", "test", "--help"]);
     let page = page("cli.md");
     if std::env::var_os("WINDLASS_UPDATE").is_some() {
         std::fs::write(&page, &text).unwrap();

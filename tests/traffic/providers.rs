@@ -61,6 +61,8 @@ const NOTES: &str = "
 - A DestinationRule that is named gets a copy for the canary Service while the step routes. With `disableGenerateCanaryService: true`
   the versions are subsets of one Service instead: the VirtualService names a subset of yours for the stable version, and
   the DestinationRule gets a subset `canary`.
+- A Lua script gets the share, the matches and the header changes; what it makes of them is its own matter. A script for a kind or class that
+  has a provider here takes that one's place.
 - Lists of weights are whole percents and add up to 100 (the Gateway API's to hundreds). Other backends of a list keep their share.
 ";
 

@@ -312,6 +312,67 @@ fn route(named: fn(Option<String>) -> GatewayRouting) -> TrafficRouting {
     TrafficRouting { gateway: Some(named(Some("echo".to_owned()))), ..routing() }
 }
 
+pub(super) const PROXY: &str = "
+apiVersion: proxies.example.com/v1
+kind: Proxy
+metadata: {name: echo, namespace: shop, labels: {team: blue}}
+spec:
+  service: echo
+  empty: {list: [], map: {}}
+";
+
+/// Writes down all that it is told.
+const PROXY_SCRIPT: &str = "
+local data = obj.data
+data.spec.split = {
+    service = obj.stableService,
+    canary = obj.canaryService,
+    stablePercent = obj.stableWeight,
+    canaryPercent = obj.canaryWeight,
+    matches = obj.matches,
+    headers = obj.requestHeaderModifier,
+}
+data.annotations = {['proxies.example.com/canary'] = 'true'}
+return data
+";
+
+pub(super) const OWN_CLASS: &str = "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: echo, namespace: shop, annotations: {own.example.com/timeout: '5'}}
+spec:
+  ingressClassName: own
+  defaultBackend: {service: {name: list, port: {number: 80}}}
+  rules:
+  - host: echo.example.com
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: echo, port: {number: 80}}}}
+";
+
+const OWN_SCRIPT: &str = "
+local annotations = obj.annotations
+annotations['own.example.com/weight'] = obj.weight
+annotations['own.example.com/service'] = obj.canaryService
+if obj.matches then annotations['own.example.com/matches'] = json.encode(obj.matches) end
+if obj.requestHeaderModifier then annotations['own.example.com/headers'] = json.encode(obj.requestHeaderModifier) end
+return annotations
+";
+
+/// A routing whose routes this script makes.
+pub(super) fn scripted(routing: TrafficRouting, script: &str) -> TrafficRouting {
+    let paths = routing.wanted_scripts();
+    TrafficRouting { scripts: paths.into_iter().map(|path| (path, script.to_owned())).collect(), ..routing }
+}
+
+pub(super) fn by_proxy(script: &str) -> TrafficRouting {
+    scripted(custom(&[("proxies.example.com/v1", "Proxy")]), script)
+}
+
+pub(super) fn by_class(script: &str) -> TrafficRouting {
+    scripted(class("own"), script)
+}
+
 /// All of them, in the table's order.
 pub(crate) fn samples() -> Vec<Sample> {
     vec![
@@ -428,6 +489,20 @@ pub(crate) fn samples() -> Vec<Sample> {
             "`customNetworkRefs`, Mapping",
             custom(&[("getambassador.io/v3alpha1", "Mapping")]),
             MAPPING,
+        ),
+        sample(
+            "lua-ingress",
+            "Ingress of any class, by a Lua script",
+            "`ingress`, another `classType`, by [a Lua script](../tasks/lua.md)",
+            by_class(OWN_SCRIPT),
+            OWN_CLASS,
+        ),
+        sample(
+            "lua",
+            "any object, by a Lua script",
+            "`customNetworkRefs`, another kind, by [a Lua script](../tasks/lua.md)",
+            by_proxy(PROXY_SCRIPT),
+            PROXY,
         ),
     ]
 }

@@ -4,9 +4,11 @@ mod alpha;
 mod kruise;
 mod metrics;
 mod ours;
+mod scripts;
 mod together;
 
 pub use ours::CUSTOM_KINDS;
+pub use scripts::missing_scripts;
 pub use together::{Known, ObjectName, path_conflict, validate_repository, validate_together};
 
 pub(crate) use alpha::{alpha_rollout, newer};

@@ -8,11 +8,10 @@ use crate::api::document::kruise::{Strategy, TrafficRouting, WorkloadRef};
 use crate::api::document::repository::Repository;
 use crate::api::document::windlass::{Delivery, Observe, Rollout, Step};
 use crate::api::model::Style;
-use crate::api::near;
 use crate::api::path::Path;
 
 /// Ingress classes of Kruise's and our own tables.
-const INGRESS_CLASSES: [&str; 6] = ["nginx", "aliyun-alb", "alb", "higress", "mse", "traefik"];
+pub(super) const INGRESS_CLASSES: [&str; 6] = ["nginx", "aliyun-alb", "alb", "higress", "mse", "traefik"];
 
 /// What `customNetworkRefs` can name without a script: group and kind.
 pub const CUSTOM_KINDS: [(&str, &str); 17] = [
@@ -135,35 +134,13 @@ pub(super) fn capabilities(
     }
 }
 
-/// Who carries out a routing.
+/// What a routing names. Who carries it out is judged with the scripts of the source: [`super::missing_scripts`].
 pub(super) fn providers(routing: &TrafficRouting, at: &Path, found: &mut Vec<Finding>) {
-    if let Some(class) = routing.ingress.as_ref().and_then(|ingress| ingress.class_type.as_deref()) {
-        let at = at.key("ingress").key("classType");
-        if !INGRESS_CLASSES.contains(&class) {
-            let mut finding = Finding::error("unknown-provider", &at, format!("unknown provider `{class}`"));
-            finding.hint = near::hint(class, INGRESS_CLASSES);
-            found.push(finding);
-        }
-    }
     for (index, reference) in routing.custom_network_refs.iter().flatten().enumerate() {
-        let at = at.key("customNetworkRefs").index(index);
         if reference.name.is_empty() {
-            found.push(Finding::error("empty", &at.key("name"), "the name of the object is empty"));
+            let at = at.key("customNetworkRefs").index(index).key("name");
+            found.push(Finding::error("empty", &at, "the name of the object is empty"));
         }
-        let wanted = (group(&reference.api_version), reference.kind.as_str());
-        if CUSTOM_KINDS.contains(&wanted) {
-            continue;
-        }
-        let what = format!("routing by kind `{}` of `{}`, which takes a Lua script,", reference.kind, reference.api_version);
-        let mut finding = not_yet(&at.key("kind"), &what);
-        finding.hint = match CUSTOM_KINDS.iter().find(|(_, kind)| *kind == reference.kind) {
-            Some((group, kind)) => Some(format!("`apiVersion: {group}/…` goes with `kind: {kind}`")),
-            None => near::hint(&reference.kind, CUSTOM_KINDS.iter().map(|(_, kind)| *kind)).or_else(|| {
-                let kinds: Vec<String> = CUSTOM_KINDS.iter().map(|(group, kind)| format!("{kind} ({group})")).collect();
-                Some(format!("known without one are {}", kinds.join(", ")))
-            }),
-        };
-        found.push(finding);
     }
 }
 

@@ -1,46 +1,71 @@
 //! Whether each step's routing can be made from the routes of the source, for sources that no program renders.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::api::{Diagnostic, Document, Meaning, Severity, Style};
+use crate::api::{self, Diagnostic, Document, Meaning, SCRIPTS, Severity, Style};
 use crate::cli::folder;
+use crate::reconcile::scripts;
 use crate::render::{RenderError, traffic};
 use crate::source::{self, Folder, Options};
 
 /// What the providers refuse. What a source lacks is found by names, also where a program renders it.
 pub(super) fn judge(directory: &Path, document: &Document) -> Vec<Diagnostic> {
     let Meaning::Rollout(rollout) = document.meaning() else { return Vec::new() };
-    if rollout.routings.is_empty() || folder::kustomization(directory).is_some() || directory.join("Chart.yaml").is_file() {
+    if rollout.routings.is_empty() {
         return Vec::new();
     }
+    let found = root(directory).map(|root| scripts::find(&Folder::new(root), rollout, &mut BTreeMap::new()));
+    let scripts = match found.transpose() {
+        Ok(scripts) => scripts.unwrap_or_default(),
+        Err(error) => return vec![finding(document, None, error.to_string(), None)],
+    };
+    let mut missing = api::missing_scripts(document, &|path| scripts.contains_key(path));
+    if !missing.is_empty() || folder::kustomization(directory).is_some() || directory.join("Chart.yaml").is_file() {
+        missing.retain(Diagnostic::is_error);
+        return missing;
+    }
+    let mut rollout = rollout.clone();
+    rollout.give_scripts(&scripts);
     // A source that cannot be read has findings of its own.
     let Ok(rendered) = source::render(&Folder::new(directory), "", &Options::default()) else { return Vec::new() };
-    let form = if rollout.style == Style::BlueGreen { "blueGreen" } else { "canary" };
-    traffic::check(&rendered.objects.into_iter().collect(), rollout)
+    traffic::check(&rendered.objects.into_iter().collect(), &rollout)
         .into_iter()
         .filter(|(_, error)| !matches!(error, RenderError::Missing { .. }))
-        .map(|(step, error)| {
-            let step = step.map(|step| step.to_string());
-            let place = match &step {
-                Some(step) => document.locate(&["spec", "strategy", form, "steps", step]),
-                None => document.locate(&["spec", "strategy", form, "trafficRoutings"]),
-            };
-            let (message, hint) = match error {
-                RenderError::Unsupported { provider, what, hint } => (format!("{provider} cannot express {what}"), Some(hint)),
-                other => (other.to_string(), None),
-            };
-            Diagnostic {
-                code: "route",
-                severity: Severity::Error,
-                file: document.file().to_owned(),
-                line: place.line,
-                column: place.column,
-                length: place.length.max(1),
-                field: step.map_or_else(String::new, |step| format!("spec.strategy.{form}.steps[{step}]")),
-                message,
-                snippet: None,
-                hint,
+        .map(|(step, error)| match error {
+            RenderError::Unsupported { provider, what, hint } => {
+                finding(document, step, format!("{provider} cannot express {what}"), Some(hint))
             }
+            other => finding(document, step, other.to_string(), None),
         })
         .collect()
+}
+
+/// Where the source around a folder begins: the nearest that has scripts or is a repository.
+fn root(directory: &Path) -> Option<&Path> {
+    directory.ancestors().find(|folder| [SCRIPTS, ".git"].iter().any(|name| folder.join(name).exists()))
+}
+
+fn finding(document: &Document, step: Option<usize>, message: String, hint: Option<String>) -> Diagnostic {
+    let form = match document.meaning() {
+        Meaning::Rollout(rollout) if rollout.style == Style::BlueGreen => "blueGreen",
+        _ => "canary",
+    };
+    let number = step.map(|step| step.to_string());
+    let place = match &number {
+        Some(step) => document.locate(&["spec", "strategy", form, "steps", step]),
+        None => document.locate(&["spec", "strategy", form, "trafficRoutings"]),
+    };
+    Diagnostic {
+        code: "route",
+        severity: Severity::Error,
+        file: document.file().to_owned(),
+        line: place.line,
+        column: place.column,
+        length: place.length.max(1),
+        field: number.map_or_else(String::new, |step| format!("spec.strategy.{form}.steps[{step}]")),
+        message,
+        snippet: None,
+        hint,
+    }
 }

@@ -8,6 +8,7 @@ mod custom;
 mod describe;
 mod gateway;
 mod ingress;
+mod lua;
 mod provider;
 mod services;
 mod share;
@@ -18,6 +19,7 @@ use crate::render::{RenderError, Routes, Selector};
 use provider::{Change, Place, places};
 
 pub use describe::{describe, describe_parts};
+pub use lua::Run;
 pub use services::canary_service;
 
 /// What the providers that can be named are called.

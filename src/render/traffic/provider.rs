@@ -1,7 +1,7 @@
 //! What a `trafficRoutings` entry names, and who can do it.
 
-use super::{At, Split, custom, gateway, ingress, only, services, taken};
-use crate::api::{GatewayRouting, TrafficRouting};
+use super::{At, Split, custom, gateway, ingress, lua, only, services, taken};
+use crate::api::{GatewayRouting, SCRIPTS, TrafficRouting, custom_script, ingress_script};
 use crate::manifest::{Object, ObjectSet};
 use crate::render::RenderError;
 
@@ -51,10 +51,16 @@ impl Change {
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     provider: &'static dyn Provider,
+    group: &'a str,
+    kind: &'a str,
     name: &'a str,
 }
 
 impl<'a> Place<'a> {
+    fn of(provider: &'static dyn Provider, name: &'a str) -> Self {
+        Self { provider, group: provider.group(), kind: provider.kind(), name }
+    }
+
     /// Whether the object is there and sends requests to the stable Service.
     pub(super) fn find(self, objects: &ObjectSet, routing: &TrafficRouting) -> Result<(), RenderError> {
         self.route(&At { objects, service: services::stable(objects, &routing.service)?, routing }).map(|_| ())
@@ -67,11 +73,11 @@ impl<'a> Place<'a> {
 
     /// Whether it is where subsets are.
     pub(super) fn has_subsets(self) -> bool {
-        self.provider.kind() == "DestinationRule"
+        self.provider.subsets() && self.kind == "DestinationRule"
     }
 
     fn route<'o>(self, at: &At<'o>) -> Result<&'o Object, RenderError> {
-        let route = only(at.objects, self.provider.group(), self.provider.kind(), self.name)?;
+        let route = only(at.objects, self.group, self.kind, self.name)?;
         self.provider.find(route, at)?;
         Ok(route)
     }
@@ -87,13 +93,12 @@ impl<'a> Place<'a> {
         } else {
             return None;
         };
-        let (what, name) = (self.provider.kind().to_owned(), self.name.to_owned());
+        let (what, name) = (self.kind.to_owned(), self.name.to_owned());
         Some(RenderError::Unusable { what, name, cause: cause.to_owned() })
     }
 
     fn is(self, other: Place<'_>) -> bool {
-        let of = |place: Place<'_>| (place.provider.group(), place.provider.kind());
-        of(self) == of(other) && self.name == other.name
+        (self.group, self.kind, self.name) == (other.group, other.kind, other.name)
     }
 
     /// The objects that this step adds or changes.
@@ -116,6 +121,7 @@ pub(super) fn all() -> Vec<&'static dyn Provider> {
             all.push(provider);
         }
     }
+    all.extend([&lua::INGRESS as &dyn Provider, &lua::CUSTOM]);
     all
 }
 
@@ -135,6 +141,10 @@ pub(super) fn kinds() -> String {
     kinds.join(", ")
 }
 
+fn wanted(script: Option<String>) -> String {
+    script.map_or_else(String::new, |script| format!(" ({SCRIPTS}/{script})"))
+}
+
 /// The places of a routing, in Kruise's order; or everything in it that none of ours can do.
 pub(super) fn places(routing: &TrafficRouting) -> Result<Vec<Place<'_>>, Vec<RenderError>> {
     let mut found = Vec::new();
@@ -144,31 +154,46 @@ pub(super) fn places(routing: &TrafficRouting) -> Result<Vec<Place<'_>>, Vec<Ren
     };
     for reference in &routing.custom {
         let group = reference.api_version.split_once('/').map_or("", |(group, _)| group);
+        let script = custom_script(&reference.api_version, &reference.kind);
+        if script.as_ref().is_some_and(|path| routing.scripts.contains_key(path)) {
+            found.push(Place { provider: &lua::CUSTOM, group, kind: &reference.kind, name: &reference.name });
+            continue;
+        }
         match custom::kind(group, &reference.kind) {
-            Some(provider) => found.push(Place { provider, name: &reference.name }),
+            Some(provider) => found.push(Place::of(provider, &reference.name)),
             None => fail(
                 &reference.kind,
                 &reference.name,
                 format!(
-                    "`customNetworkRefs` knows no kind `{}` of `{group}`; it knows {}; Lua scripts for other kinds are not there yet",
+                    "`customNetworkRefs` knows no kind `{}` of `{group}`; it knows {}, and others by a Lua script{}",
                     reference.kind,
-                    kinds()
+                    kinds(),
+                    wanted(script)
                 ),
             ),
         }
     }
     if let Some(ingress) = &routing.ingress {
+        let script = ingress_script(&ingress.class_type);
+        let by_script = script.as_ref().is_some_and(|path| routing.scripts.contains_key(path));
         match ingress::class(&ingress.class_type) {
-            Some(provider) => found.push(Place { provider, name: &ingress.name }),
+            // A class whose routes are no Ingresses is no matter of an Ingress' script.
+            native if by_script && native.is_none_or(|native| native.kind() == lua::INGRESS.kind()) => {
+                found.push(Place::of(&lua::INGRESS, &ingress.name));
+            }
+            Some(provider) => found.push(Place::of(provider, &ingress.name)),
             None => {
-                let cause = format!("classType `{}` is not supported; supported are {}", ingress.class_type, supported());
+                let (class, supported, wanted) = (&ingress.class_type, supported(), wanted(script));
+                let cause = format!(
+                    "classType `{class}` is not supported; supported are {supported}, and others by a Lua script{wanted}"
+                );
                 fail("Ingress", &ingress.name, cause);
             }
         }
     }
     for (_, kind, name) in routing.gateway.iter().flat_map(GatewayRouting::routes) {
         let provider = ROUTES.iter().find(|route| route.kind() == kind);
-        found.extend(provider.map(|provider| Place { provider: *provider, name }));
+        found.extend(provider.map(|provider| Place::of(*provider, name)));
     }
     if found.is_empty() && errors.is_empty() {
         let cause = format!("its `trafficRoutings` entry names no route; supported are {}", supported());
@@ -176,7 +201,7 @@ pub(super) fn places(routing: &TrafficRouting) -> Result<Vec<Place<'_>>, Vec<Ren
     }
     if let (true, Some(place)) = (found.iter().all(|place| place.has_subsets()), found.first()) {
         errors.push(RenderError::Unusable {
-            what: place.provider.kind().to_owned(),
+            what: place.kind.to_owned(),
             name: place.name.to_owned(),
             cause: "it divides no requests by itself; name the VirtualService, too".to_owned(),
         });

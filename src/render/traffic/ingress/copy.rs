@@ -8,7 +8,7 @@ use crate::render::traffic::services::copy_as;
 use crate::render::traffic::{At, same_namespace, taken, unusable};
 
 /// Whether the Ingress sends requests to the stable Service by a rule, and is one that the API server still takes.
-pub(super) fn usable(ingress: &Object, at: &At) -> Result<(), RenderError> {
+pub(in crate::render::traffic) fn usable(ingress: &Object, at: &At) -> Result<(), RenderError> {
     let service = at.service;
     if ingress.api_version() != "networking.k8s.io/v1" {
         return Err(unusable(
@@ -34,13 +34,13 @@ pub(super) fn usable(ingress: &Object, at: &At) -> Result<(), RenderError> {
 }
 
 /// Whether the name of the second Ingress is free.
-pub(super) fn name_is_free(ingress: &Object, at: &At) -> Result<(), RenderError> {
+pub(in crate::render::traffic) fn name_is_free(ingress: &Object, at: &At) -> Result<(), RenderError> {
     let canary = canary_of(ingress, |_| true);
     if at.objects.get(&canary.key()).is_some() { Err(taken(&canary)) } else { Ok(()) }
 }
 
 /// The second Ingress without its spec, with the annotations of the stable one whose keys are to be `kept`.
-pub(super) fn canary_of(ingress: &Object, kept: impl Fn(&str) -> bool) -> Object {
+pub(in crate::render::traffic) fn canary_of(ingress: &Object, kept: impl Fn(&str) -> bool) -> Object {
     let mut canary = copy_as(ingress, &format!("{}-canary", ingress.name()));
     if let Some(Value::Object(annotations)) = canary.get_mut("/metadata/annotations") {
         annotations.retain(|key, _| kept(key));
@@ -49,7 +49,7 @@ pub(super) fn canary_of(ingress: &Object, kept: impl Fn(&str) -> bool) -> Object
 }
 
 /// Gives the second Ingress the stable one's spec, with `backend` in the place of `service`.
-pub(super) fn fill(canary: &mut Object, ingress: &Object, service: &str, backend: &str) {
+pub(in crate::render::traffic) fn fill(canary: &mut Object, ingress: &Object, service: &str, backend: &str) {
     if let Some(spec) = ingress.get("/spec") {
         canary.set(&["spec"], spec.clone());
     }

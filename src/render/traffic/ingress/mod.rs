@@ -2,7 +2,7 @@
 
 mod aws;
 mod canary;
-mod copy;
+pub(super) mod copy;
 mod header;
 mod higress;
 

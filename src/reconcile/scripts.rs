@@ -1,0 +1,53 @@
+//! Lua scripts of the source, `.windlass/lua/…`: found for a Rollout, and noticed when they change.
+
+use std::collections::BTreeMap;
+
+use super::layout::join;
+use crate::api::{Rollout, SCRIPTS};
+use crate::lua::LONGEST_SCRIPT;
+use crate::manifest::ObjectSet;
+use crate::render::{RenderError, traffic};
+use crate::source::{SourceError, Tree};
+
+/// The scripts that the source has for the routes of a Rollout: paths below `.windlass/lua` → text. `inputs` gets the
+/// identity of every place that was looked at: `""` where nothing is, since a script that appears counts, too.
+///
+/// # Errors
+/// A script that is no plain file, is too long, or is not UTF-8.
+pub fn find(
+    tree: &dyn Tree,
+    rollout: &Rollout,
+    inputs: &mut BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, SourceError> {
+    let mut found = BTreeMap::new();
+    for wanted in rollout.wanted_scripts() {
+        let path = join(SCRIPTS, &wanted);
+        let identity = tree.identity(&path)?;
+        if identity.is_some() {
+            let refused = |cause: String| SourceError::Refused { path: path.clone(), cause };
+            let content = tree.read(&path)?;
+            if content.len() > LONGEST_SCRIPT {
+                return Err(refused(format!("the script has {} bytes, and may have {LONGEST_SCRIPT}", content.len())));
+            }
+            let text = String::from_utf8(content).map_err(|_| refused("the script is not UTF-8".to_owned()))?;
+            found.insert(wanted, text);
+        }
+        inputs.insert(path, identity.unwrap_or_default());
+    }
+    Ok(found)
+}
+
+/// The first fault of a script at any step. A source whose scripts do not work is one that cannot be read: what a person says
+/// is then followed with the scripts that are recorded, and a script that does not end is not run at every look.
+pub(super) fn fault(rollout: &Rollout, objects: &ObjectSet) -> Option<RenderError> {
+    if rollout.routings.iter().all(|routing| routing.scripts.is_empty()) {
+        return None;
+    }
+    let found = traffic::check(objects, rollout).into_iter().map(|(_, error)| error);
+    found.into_iter().find(|error| matches!(error, RenderError::Script { .. }))
+}
+
+/// Whether all of these are as they were.
+pub(super) fn same(tree: &dyn Tree, inputs: &BTreeMap<String, String>) -> bool {
+    inputs.iter().all(|(path, identity)| tree.identity(path).is_ok_and(|now| now.unwrap_or_default() == *identity))
+}
