@@ -4,7 +4,7 @@ local charge, encode, decode = ...
 
 local find, match, gmatch, gsub = string.find, string.match, string.gmatch, string.gsub
 local rep, format, sort, real_tostring = string.rep, string.format, table.sort, tostring
-local error, type, getmetatable = error, type, getmetatable
+local error, type = error, type
 
 -- Text times pattern, in bytes: within one step of a match the interpreter cannot be stopped.
 local MOST_WORK = 2 ^ 27
@@ -59,13 +59,12 @@ end
 -- Nothing that a script sees may tell where something lies in memory.
 function tostring(value)
     local kind = type(value)
-    if kind == "table" or kind == "function" or kind == "userdata" or kind == "thread" then
-        local meta = getmetatable(value)
-        if type(meta) ~= "table" or meta.__tostring == nil then
-            return kind
-        end
+    local text = real_tostring(value)
+    -- Its own words (`__tostring`) stay. What its metatable shows of itself (`__metatable`) says nothing about these.
+    if kind ~= "string" and match(text, "^%a+: 0x%x+$") then
+        return kind
     end
-    return real_tostring(value)
+    return text
 end
 
 function string.format(text, ...)

@@ -250,8 +250,8 @@ fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Fresh,
     let mut rendered = source::render(tree, directory, &open)?;
     let objects: ObjectSet = rendered.objects.into_iter().collect();
     let rollout = super::spec::the_rollout(directory, &rendered.rollouts, &objects, tree, &mut rendered.inputs)?;
-    if let Some(error) = scripts::fault(&rollout, &objects) {
-        return Err(error.into());
+    if let Some(trouble) = scripts::fault(&rollout, &objects) {
+        return Err(trouble);
     }
     if !rollout.allow_secrets && objects.values().any(|object| object.kind() == "Secret") {
         // Only the Rollout says whether a renderer's Secrets may stand in Git.

@@ -1,7 +1,9 @@
 //! Lua scripts of the source, `.windlass/lua/…`: found for a Rollout, and noticed when they change.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
+use super::Trouble;
 use super::layout::join;
 use crate::api::{Rollout, SCRIPTS};
 use crate::lua::LONGEST_SCRIPT;
@@ -39,13 +41,35 @@ pub fn find(
 
 /// The first fault of a script at any step. A source whose scripts do not work is one that cannot be read: what a person says
 /// is then followed with the scripts that are recorded, and a script that does not end is not run at every look.
-pub(super) fn fault(rollout: &Rollout, objects: &ObjectSet) -> Option<RenderError> {
+pub(super) fn fault(rollout: &Rollout, objects: &ObjectSet) -> Option<Trouble> {
     if rollout.routings.iter().all(|routing| routing.scripts.is_empty()) {
         return None;
     }
-    let found = traffic::check(objects, rollout).into_iter().map(|(_, error)| error);
-    found.into_iter().find(|error| matches!(error, RenderError::Script { .. }))
+    #[allow(clippy::disallowed_methods, reason = "many slow scripts must not keep other apps waiting; see ALL_STEPS")]
+    let start = Instant::now();
+    let count = rollout.steps.len();
+    let mut one = Rollout { steps: Vec::new(), ..rollout.clone() };
+    for (index, step) in rollout.steps.iter().enumerate() {
+        one.steps = vec![step.clone()];
+        let found = traffic::check(objects, &one).into_iter().find(|(_, error)| matches!(error, RenderError::Script { .. }));
+        let fault = match found {
+            Some((_, error)) => format!("step {}: {error}", index + 1),
+            None if start.elapsed() > ALL_STEPS => {
+                format!("its Lua scripts were stopped after {} of {count} steps, {} seconds", index + 1, ALL_STEPS.as_secs())
+            }
+            None => continue,
+        };
+        return Some(Trouble::Invalid(format!("{fault}\n    = help: {MEND}")));
+    }
+    None
 }
+
+/// What to do about a script that does not work.
+const MEND: &str = "mend the script; `windlass lua test` tries it on test data (docs/tasks/lua.md). Until then no step begins; \
+                    a rollback needs no script";
+/// The scripts of all steps of one Rollout have this long. Each run has a limit of its own (`lua::run`), so that what
+/// comes near this one has many steps with scripts that are slow beyond any use.
+const ALL_STEPS: Duration = Duration::from_secs(30);
 
 /// Whether all of these are as they were.
 pub(super) fn same(tree: &dyn Tree, inputs: &BTreeMap<String, String>) -> bool {

@@ -163,7 +163,6 @@ fn a_script_is_part_of_the_rollout_in_force() {
     assert_eq!(desk.live_file("apps/web/route-web.yaml"), written, "byte for byte");
 }
 
-/// One process, which remembers: it sees a script that comes, changes and goes.
 #[test]
 fn a_script_that_appears_is_seen() {
     let desk = routed();

@@ -229,6 +229,12 @@ fn equal_runs_give_equal_answers() {
         found[#found + 1] = tostring(math.random())
         for key, value in pairs(obj) do found[#found + 1] = key end
         found[#found + 1] = tostring({}) .. tostring(print) .. tostring(setmetatable({}, {__tostring = function() return 'own' end}))
+        found[#found + 1] = tostring(setmetatable({}, {__metatable = {__tostring = true}}))
+        found[#found + 1] = tostring(setmetatable({}, {__metatable = 'none'}))
+        found[#found + 1] = tostring(setmetatable({}, {__name = 'own'}))
+        found[#found + 1] = select(2, pcall(string.format, '%s', {}))
+        found[#found + 1] = select(2, pcall(table.concat, {{}}))
+        found[#found + 1] = select(2, pcall(assert, false, tostring(print)))
         found[#found + 1] = select(2, pcall(string.format, '%*', {}))
         found[#found + 1] = select(2, pcall(function() return {} .. 'x' end))
         return {value = found}";

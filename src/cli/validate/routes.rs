@@ -36,6 +36,10 @@ pub(super) fn judge(directory: &Path, document: &Document) -> Vec<Diagnostic> {
             RenderError::Unsupported { provider, what, hint } => {
                 finding(document, step, format!("{provider} cannot express {what}"), Some(hint))
             }
+            RenderError::Script { .. } => {
+                let hint = "`windlass lua test` tries a script on test data (docs/tasks/lua.md)";
+                finding(document, step, error.to_string(), Some(hint.to_owned()))
+            }
             other => finding(document, step, other.to_string(), None),
         })
         .collect()
