@@ -41,11 +41,10 @@ impl Marks {
             Value::String(text) => LuaValue::String(lua.create_string(text).map_err(|_| None)?),
             Value::Array(list) => {
                 let table = lua.create_table().map_err(|_| None)?;
-                let mut next = 1;
-                for (index, value) in list.iter().enumerate().filter(|(_, value)| !value.is_null()) {
+                let values = list.iter().enumerate().filter(|(_, value)| !value.is_null());
+                for ((index, value), place) in values.zip(1_usize..) {
                     let value = self.at_depth(lua, value, &format!("{at}[{index}]"), depth + 1)?;
-                    table.raw_set(next, value).map_err(|_| None)?;
-                    next += 1;
+                    table.raw_set(place, value).map_err(|_| None)?;
                 }
                 self.0.raw_set(&table, true).map_err(|_| None)?;
                 LuaValue::Table(table)
@@ -121,7 +120,8 @@ impl<'a> Reader<'a> {
     }
 
     fn table(&mut self, table: &Table, at: &str, depth: usize) -> Result<Option<Value>, String> {
-        let (mut list, mut map): (Vec<(usize, LuaValue)>, Vec<(mlua::LuaString, LuaValue)>) = (Vec::new(), Vec::new());
+        let mut list: Vec<(usize, LuaValue)> = Vec::new();
+        let mut map: Vec<(mlua::LuaString, LuaValue)> = Vec::new();
         // `pairs` of mlua is raw: no metamethod of the script runs here.
         for pair in table.pairs::<LuaValue, LuaValue>() {
             let (key, value) = pair.map_err(|_| format!("{at} cannot be read"))?;

@@ -42,7 +42,7 @@ impl Budget {
         self.asked.set(self.asked.get().wrapping_add(1));
         if left < steps {
             self.stopped.set(Some("the script was stopped after 5 million steps: it seems not to end"));
-        } else if self.asked.get() % 64 == 0 && self.start.elapsed() > TIME {
+        } else if self.asked.get().is_multiple_of(64) && self.start.elapsed() > TIME {
             self.left.set(0);
             self.stopped.set(Some("the script was stopped after 10 seconds: it seems not to end"));
         }
