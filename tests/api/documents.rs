@@ -193,7 +193,7 @@ fn a_route_that_nobody_makes_is_found_with_its_place() {
         let all = read.documents.iter().flat_map(|document| api::missing_scripts(document, has));
         all.map(|one| {
             assert_eq!((one.code, one.is_error()), ("unknown-provider", true));
-            (u32::try_from(one.line).unwrap(), u32::try_from(one.column).unwrap(), one.message, one.hint)
+            (one.line, one.column, one.message, one.hint)
         })
         .collect()
     };
