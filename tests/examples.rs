@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::desk::{Desk, kustomize_is_there};
+use crate::cli::desk::{Desk, is_there};
 use crate::metrics::server::Server;
 
 /// A copy of the example as a repository, with a clock instead of a cluster and with pauses of no time.
@@ -74,7 +74,7 @@ fn every_example_is_tested() {
         std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     let all =
-        ["ingress-nginx", "istio", "kruise", "kustomize-gateway-api", "lua", "open-kruise", "plain-deployment", "stateful-set"];
+        ["helm", "ingress-nginx", "istio", "kruise", "kustomize-gateway-api", "lua", "open-kruise", "plain-deployment", "stateful-set"];
     assert_eq!(names, all);
     for name in names {
         let readme = std::fs::read_to_string(root.join(&name).join("README.md")).unwrap();
@@ -107,6 +107,29 @@ fn plain_deployment() {
             "release 1 complete",
         ]
     );
+}
+
+#[test]
+fn helm() {
+    if !is_there("helm") {
+        return;
+    }
+    let desk = copy("helm");
+    desk.windlass(&["run"]).exits(0);
+    assert_eq!(desk.subjects(""), ["hello: adopt the source as it is"]);
+    let steps = [
+        "step 1/2, grow to 2 of 4 pods",
+        "step 1/2, shift to 2 of 4 pods",
+        "step 2/2, grow to 4 of 4 pods",
+        "step 2/2, shift to 4 of 4 pods",
+    ];
+    // The environment's values, and then the chart's own, which are not in the Rollout's directory.
+    desk.edit("apps/hello/values.yaml", "replicas: 4", "replicas: 4\ntag: 1.1.0").commit("hello 1.1.0 here");
+    assert_eq!(release(&desk, "hello", &[], 0)[..4], steps);
+    desk.edit("charts/hello/values.yaml", "registry.example.com/hello", "registry.example.com/hello-slim").commit("slim");
+    let made = release(&desk, "hello", &[], 0);
+    assert_eq!(made[..4], steps);
+    assert_eq!(made.last().unwrap(), "release 2 complete");
 }
 
 #[test]
@@ -144,7 +167,7 @@ fn ingress_nginx() {
 
 #[test]
 fn kustomize_gateway_api() {
-    if !kustomize_is_there() {
+    if !is_there("kustomize") {
         return;
     }
     let desk = copy("kustomize-gateway-api");

@@ -1,5 +1,6 @@
 //! tests of source
 
+mod helm;
 mod kustomize;
 
 use std::collections::BTreeMap;

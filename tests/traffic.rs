@@ -154,5 +154,6 @@ fn rollout(routings: Vec<TrafficRouting>, steps: Vec<Step>) -> Rollout {
         on_failure: OnFailure::Rollback,
         rollback: windlass::api::Rollback::AtOnce,
         allow_secrets: false,
+        helm: None,
     }
 }

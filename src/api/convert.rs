@@ -38,6 +38,16 @@ pub(crate) fn windlass_rollout(document: windlass::Rollout) -> Result<model::Rol
         Some(windlass::Rollback::InBatches) => rollout.rollback = model::Rollback::InBatches,
     }
     rollout.allow_secrets = spec.allow_secrets;
+    let namespace = rollout.namespace.clone();
+    rollout.helm = spec.source.and_then(|source| source.helm).map(|helm| model::Helm {
+        chart: helm.chart,
+        release_name: helm.release_name,
+        namespace: helm.namespace.or(namespace),
+        values: helm.values,
+        kube_version: helm.kube_version,
+        api_versions: helm.api_versions,
+        skip_hooks: matches!(helm.hooks, Some(windlass::Hooks::Skip)),
+    });
     Ok(rollout)
 }
 
@@ -90,6 +100,7 @@ fn rollout(
         on_failure: model::OnFailure::Rollback,
         rollback: if in_batches { model::Rollback::InBatches } else { model::Rollback::AtOnce },
         allow_secrets: false,
+        helm: None,
     })
 }
 
@@ -248,6 +259,9 @@ pub(crate) fn repository(document: repository::Repository) -> Result<model::Repo
         paths,
         observe: document.observe.map(observe).transpose()?.unwrap_or(default.observe),
         author: document.author.map_or(default.author, |author| model::Author { name: author.name, email: author.email }),
+        renderers: document
+            .renderers
+            .map_or(default.renderers, |versions| model::Renderers { helm: versions.helm, kustomize: versions.kustomize }),
     })
 }
 

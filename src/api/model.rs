@@ -67,6 +67,26 @@ pub struct Rollout {
     pub rollback: Rollback,
     /// Let a renderer's own Secret data into Git.
     pub allow_secrets: bool,
+    /// How `helm template` renders the source; `None`: nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helm: Option<Helm>,
+}
+
+/// What `helm template` is told. Paths are relative to the Rollout's directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Helm {
+    /// The chart's directory; `None`: the Rollout's.
+    pub chart: Option<String>,
+    /// `None`: the chart's name.
+    pub release_name: Option<String>,
+    pub namespace: Option<String>,
+    /// Values files; later ones win.
+    pub values: Vec<String>,
+    pub kube_version: Option<String>,
+    pub api_versions: Vec<String>,
+    /// Leave hooks out, instead of refusing them.
+    pub skip_hooks: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -400,6 +420,17 @@ pub struct Repository {
     pub observe: Observe,
     /// Author and committer of Windlass' commits.
     pub author: Author,
+    /// The only versions of the external renderers that may render.
+    #[serde(default)]
+    pub renderers: Renderers,
+}
+
+/// Versions of external renderers; `None`: whatever is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Renderers {
+    pub helm: Option<String>,
+    pub kustomize: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -418,6 +449,7 @@ impl Default for Repository {
             paths: Vec::new(),
             observe: Observe::Kubernetes,
             author: Author { name: "Windlass".to_owned(), email: "windlass@users.noreply.invalid".to_owned() },
+            renderers: Renderers::default(),
         }
     }
 }

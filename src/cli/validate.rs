@@ -83,7 +83,11 @@ pub fn run(paths: &[PathBuf], metric_sources: Option<&[String]>) -> Outcome {
         found.extend(queries(document));
     }
     for (folder, documents) in &by_folder {
-        found.extend(api::validate_together(documents, &known(folder), is_defined.then_some(&defined)));
+        // What helm makes of a chart elsewhere is no file in this folder.
+        let is_rendered =
+            |document: &&Document| matches!(document.meaning(), Meaning::Rollout(rollout) if rollout.helm.is_some());
+        let known = if documents.iter().any(is_rendered) { Known::Unknown } else { known(folder) };
+        found.extend(api::validate_together(documents, &known, is_defined.then_some(&defined)));
         found.extend(documents.iter().flat_map(|document| routes::judge(folder, document)));
     }
     for (root, document) in &walk.documents {
@@ -175,12 +179,8 @@ impl Walk {
                 return self.complain(folder, Severity::Error, "unreadable", format!("cannot list this folder: {error}"), None);
             }
         };
-        let chart = folder.join("Chart.yaml");
-        let is_chart = chart.is_file();
-        if is_chart {
-            let message = "a Helm chart is not supported yet; its templates were not read".to_owned();
-            self.complain(&chart, Severity::Warning, "not-supported-yet", message, None);
-        }
+        // Templates are no YAML; `plan` has them rendered.
+        let is_chart = folder.join("Chart.yaml").is_file();
         for (path, kind) in entries {
             let name = path.file_name().unwrap_or_default();
             if kind.is_symlink() {
@@ -190,7 +190,7 @@ impl Walk {
                     self.complain(&path, Severity::Warning, "symlink", message, Some(hint));
                 }
             } else if kind.is_dir() {
-                if name != ".git" && !(is_chart && name == "templates") {
+                if name != ".git" && !(is_chart && (name == "templates" || name == "charts")) {
                     self.folder(&path);
                 }
             } else if kind.is_file() && folder::is_yaml(&path) && !folder::is_kustomization(&path) {

@@ -246,10 +246,17 @@ pub(super) fn fresh(tree: &GitTree<'_>, directory: &str, options: &Options, rend
 }
 
 fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Fresh, Trouble> {
+    let chart = super::spec::chart(tree, directory, options)?;
+    let options = &Options { chart, ..options.clone() };
     let open = Options { allow_secrets: true, ..options.clone() };
     let mut rendered = source::render(tree, directory, &open)?;
     let objects: ObjectSet = rendered.objects.into_iter().collect();
     let rollout = super::spec::the_rollout(directory, &rendered.rollouts, &objects, tree, &mut rendered.inputs)?;
+    if rollout.helm.is_some() && super::spec::chart_of(&rollout) != options.chart {
+        return Err(Trouble::Invalid(format!(
+            "{directory}: `source.helm` stands in a template, which cannot say how it is rendered: move the Rollout beside Chart.yaml"
+        )));
+    }
     if let Some(trouble) = scripts::fault(&rollout, &objects) {
         return Err(trouble);
     }

@@ -135,7 +135,7 @@ impl Reconciler<'_> {
         if heads.rewritten {
             self.memory.rest.forget();
         }
-        let options = self.around.render_options();
+        let options = self.render_options(&settings);
         let apps = discover::apps(&*self.repo, &heads, &settings, &options, &mut self.memory)?;
         if heads.rewritten {
             self.memory.verified.clear();
@@ -160,6 +160,14 @@ impl Reconciler<'_> {
         Ok((heads, settings, apps))
     }
 
+    /// How sources are rendered: as the world around can, by the versions that the repository names.
+    pub(super) fn render_options(&self, settings: &Repository) -> crate::source::Options {
+        let mut options = self.around.render_options();
+        options.helm_version.clone_from(&settings.renderers.helm);
+        options.kustomize_version.clone_from(&settings.renderers.kustomize);
+        options
+    }
+
     fn settings(&mut self, heads: &Heads) -> Result<Repository, Trouble> {
         const FILE: &str = ".windlass.yaml";
         let identity = self.repo.entry(heads.source, FILE)?.map(|entry| entry.id.to_string()).unwrap_or_default();
@@ -171,6 +179,10 @@ impl Reconciler<'_> {
                 Some(content) => spec::repository(FILE, &content)?,
             },
         };
+        if self.memory.settings.as_ref().is_some_and(|(known, _)| *known != identity) {
+            // Another version of a renderer may render what this one refused.
+            self.memory.renders.clear();
+        }
         self.memory.settings = Some((identity, settings.clone()));
         if let Some(branch) = &self.overrides.live_branch {
             settings.live_branch.clone_from(branch);

@@ -128,7 +128,7 @@ impl Reconciler<'_> {
         let (mut heads, settings, mut apps) = self.look_at_all()?;
         if let Some(source) = source.filter(|source| *source != heads.source) {
             heads.source = source;
-            let options = self.around.render_options();
+            let options = self.render_options(&settings);
             self.memory.rest.forget();
             apps = discover::apps(&*self.repo, &heads, &settings, &options, &mut self.memory)?;
         }
@@ -145,7 +145,8 @@ impl Reconciler<'_> {
             Origin::Unchanged => {
                 let directory = app.state.as_ref().map(|state| state.source.path.clone()).unwrap_or_default();
                 let tree = GitTree::new(repo, heads.source);
-                Some(discover::fresh(&tree, &directory, &self.around.render_options(), &mut self.memory.renders)?)
+                let options = self.render_options(&settings);
+                Some(discover::fresh(&tree, &directory, &options, &mut self.memory.renders)?)
             }
         };
         let (stable, candidate, rollout) = match (heads.live, &app.state) {

@@ -6,7 +6,7 @@ use super::{Trouble, scripts};
 use crate::api::{self, Diagnostic, Document, Known, Meaning, Metric, ObjectName, Repository, Rollout};
 use crate::manifest::ObjectSet;
 use crate::metrics::template;
-use crate::source::Tree;
+use crate::source::{self, Chart, Options, RendererKind, Tree};
 
 /// The Rollout of a source directory, judged together with the objects beside it, with the source's scripts for its routes.
 /// What was looked for among these is noted in `inputs`.
@@ -58,6 +58,52 @@ pub(super) fn the_rollout(
         rollout
     });
     rollout.ok_or_else(|| Trouble::Invalid(format!("{directory}: no Rollout file; `windlass init {directory}` writes one")))
+}
+
+/// How the Rollouts in a source directory want its chart rendered; `None`: they say nothing, or there is no chart.
+pub(super) fn chart(tree: &dyn Tree, directory: &str, options: &Options) -> Result<Option<Chart>, Trouble> {
+    let is_chart = source::renderer(tree, directory, options)? == Some(RendererKind::Helm);
+    let mut files = source::rollouts_beside(tree, directory, &options.limits)?;
+    // Whoever says nothing of helm has no part in it, whatever else is wrong with the file.
+    files.retain(|(_, text)| is_chart || text.contains("helm"));
+    let mut wanted: Option<(&String, Chart)> = None;
+    let mut namespace = None;
+    for (path, content) in &files {
+        let mut read = api::read(path, content);
+        read.findings.retain(Diagnostic::is_error);
+        if !read.findings.is_empty() {
+            return Err(Trouble::Invalid(text(&read.findings)));
+        }
+        for document in read.documents {
+            let Meaning::Rollout(rollout) = document.into_meaning() else { continue };
+            namespace = namespace.or_else(|| rollout.namespace.clone());
+            match (chart_of(&rollout), &wanted) {
+                (Some(chart), Some((before, other))) if chart != *other => {
+                    return Err(Trouble::Invalid(format!(
+                        "{path}: `source.helm` says something else than that of {before}; a source is rendered once, so it stands in \
+                         one Rollout of a directory, or is the same in all"
+                    )));
+                }
+                (Some(chart), _) => wanted = Some((path, chart)),
+                (None, _) => {}
+            }
+        }
+    }
+    let own = || (is_chart && !files.is_empty()).then(|| Chart { namespace, ..Chart::default() });
+    Ok(wanted.map(|(_, chart)| chart).or_else(own))
+}
+
+/// What a Rollout says of its chart.
+pub(super) fn chart_of(rollout: &Rollout) -> Option<Chart> {
+    rollout.helm.clone().map(|helm| Chart {
+        path: helm.chart,
+        release: helm.release_name,
+        namespace: helm.namespace,
+        values: helm.values,
+        kube_version: helm.kube_version,
+        api_versions: helm.api_versions,
+        skip_hooks: helm.skip_hooks,
+    })
 }
 
 fn metrics(documents: &[Document]) -> impl Iterator<Item = (&Document, &Metric)> {

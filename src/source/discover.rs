@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::own::holds_rollout;
-use super::{Item, ItemKind, SourceError, Tree, paths};
+use super::{Item, ItemKind, SourceError, Tree, is_chart, paths};
 
 /// What the last looks found: a directory's path → its identity then, and the directories with Rollouts in and below it,
 /// relative to it (`""`: itself). Equal identities, equal content, so an entry is never wrong; callers may store it.
@@ -46,11 +46,16 @@ fn below(tree: &dyn Tree, directory: &str, depth: usize, known: &mut Option<&mut
     }
     let mut found = Vec::new();
     let Some(items) = tolerate(tree.list(directory))?.flatten() else { return Ok(found) };
-    if holds(tree, directory, &items)? {
+    let is_chart = items.iter().any(|item| item.kind == ItemKind::File && is_chart(&item.name));
+    if holds(tree, directory, &items)? || is_chart && template_holds(tree, directory)? {
         found.push(String::new());
     }
     for item in items.iter().filter(|item| item.kind == ItemKind::Directory && !item.name.starts_with('.')) {
         let Ok(path) = paths::entry(directory, &item.name) else { continue };
+        // Parts of the chart, no sources.
+        if is_chart && matches!(item.name.as_str(), "templates" | "charts" | "crds") {
+            continue;
+        }
         if depth < DEEPEST {
             for inner in below(tree, &path, depth + 1, known)? {
                 found.push(if inner.is_empty() { item.name.clone() } else { format!("{}/{inner}", item.name) });
@@ -61,6 +66,13 @@ fn below(tree: &dyn Tree, directory: &str, depth: usize, known: &mut Option<&mut
         known.0.insert(directory.to_owned(), (identity, found.clone()));
     }
     Ok(found)
+}
+
+/// Whether a chart has a template of a Rollout. What helm makes of it is seen when the chart is rendered.
+fn template_holds(tree: &dyn Tree, directory: &str) -> Result<bool, SourceError> {
+    let templates = paths::entry(directory, "templates")?;
+    let Some(items) = tolerate(tree.list(&templates))?.flatten() else { return Ok(false) };
+    holds(tree, &templates, &items)
 }
 
 fn holds(tree: &dyn Tree, directory: &str, items: &[Item]) -> Result<bool, SourceError> {

@@ -1,14 +1,17 @@
-//! From a source directory to manifests: plain YAML and kustomize. Files are read by object id and written nowhere but
+//! From a source directory to manifests: plain YAML, kustomize and Helm charts. Files are read by object id and written nowhere but
 //! into a throw-away folder for an external renderer.
 
 mod collect;
 mod discover;
 mod folder;
+mod helm;
 mod kustomize;
 mod own;
 mod paths;
 mod plain;
 mod program;
+mod renderer;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,7 +19,7 @@ use std::time::Duration;
 
 pub use discover::{Known, find_rollouts};
 pub use folder::Folder;
-pub use kustomize::version as kustomize_version;
+pub use helm::Chart;
 pub use paths::check as check_path;
 
 use crate::manifest::Object;
@@ -87,6 +90,12 @@ pub struct Options {
     pub kustomize: PathBuf,
     /// The only version of it that may render, for example `v5.8.1`; `None`: whatever is there.
     pub kustomize_version: Option<String>,
+    /// The helm program, likewise.
+    pub helm: PathBuf,
+    /// The only version of it that may render, for example `v4.3.0`.
+    pub helm_version: Option<String>,
+    /// What the Rollout says of the chart; `None`: a chart is rendered with its own values.
+    pub chart: Option<Chart>,
     /// How long one run of an external renderer may take.
     pub timeout: Duration,
     pub limits: Limits,
@@ -98,6 +107,9 @@ impl Default for Options {
             allow_secrets: false,
             kustomize: PathBuf::from("kustomize"),
             kustomize_version: None,
+            helm: PathBuf::from("helm"),
+            helm_version: None,
+            chart: None,
             timeout: Duration::from_secs(30),
             limits: Limits::default(),
         }
@@ -122,7 +134,7 @@ impl Default for Limits {
 }
 
 /// Renders a source directory (relative to the root, `""` for the root itself): by kustomize where there is a
-/// kustomization, as plain manifests elsewhere. Helm charts are not supported yet.
+/// kustomization, by helm where there is a chart or the Rollout names one, as plain manifests elsewhere.
 ///
 /// Symbolic links and submodules in the directory are refused, never followed. The same tree gives the same result.
 pub fn render(tree: &dyn Tree, directory: &str, options: &Options) -> Result<Rendered, SourceError> {
@@ -134,15 +146,59 @@ pub fn render(tree: &dyn Tree, directory: &str, options: &Options) -> Result<Ren
         Some(_) => return refused("a source is a directory, and this is a file"),
         None => return refused("there is no such directory"),
     }
-    let entries = reader.list(directory)?;
+    let kind = renderer(tree, directory, options)?;
+    match (kind, &options.chart) {
+        (Some(RendererKind::Kustomize), Some(_)) => {
+            refused("`source.helm` says that helm renders this directory, and its kustomization that kustomize does: remove one")
+        }
+        (Some(RendererKind::Kustomize), _) => kustomize::render(tree, directory, options),
+        (Some(RendererKind::Helm), chart) => helm::render(tree, directory, &chart.clone().unwrap_or_default(), options),
+        (None, _) => plain::render(tree, directory, &options.limits),
+    }
+}
+
+/// A program that renders sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RendererKind {
+    Kustomize,
+    Helm,
+}
+
+/// The program that a directory needs: kustomize where there is a kustomization, helm where there is a chart or
+/// [`Options::chart`] names one.
+pub fn renderer(tree: &dyn Tree, directory: &str, options: &Options) -> Result<Option<RendererKind>, SourceError> {
+    let entries = collect::Reader::new(tree, &options.limits).list(directory)?;
     let has = |test: fn(&str) -> bool| entries.iter().any(|(_, item)| item.kind == ItemKind::File && test(&item.name));
-    if has(is_kustomization) {
-        return kustomize::render(tree, directory, options);
+    Ok(if has(is_kustomization) {
+        Some(RendererKind::Kustomize)
+    } else if options.chart.is_some() || has(is_chart) {
+        Some(RendererKind::Helm)
+    } else {
+        None
+    })
+}
+
+/// The version that the program tells, for example `v5.8.1`.
+pub fn renderer_version(kind: RendererKind, options: &Options) -> Result<String, SourceError> {
+    match kind {
+        RendererKind::Kustomize => kustomize::version(options),
+        RendererKind::Helm => helm::version(options),
     }
-    if has(is_chart) {
-        return refused("helm charts are not supported yet: keep the output of `helm template` in the source, or use kustomize");
+}
+
+/// Whether a program's version is the one that is wanted; `v5.8.1` and `5.8.1` are the same.
+pub fn is_version(found: &str, wanted: &str) -> bool {
+    found.trim_start_matches('v') == wanted.trim_start_matches('v')
+}
+
+/// The files directly in a directory that hold a Rollout, path and text: one of them may say how helm renders it.
+pub fn rollouts_beside(tree: &dyn Tree, directory: &str, limits: &Limits) -> Result<Vec<(String, String)>, SourceError> {
+    paths::check(directory)?;
+    let mut reader = collect::Reader::new(tree, limits);
+    if reader.kind(directory)? != Some(ItemKind::Directory) {
+        return Ok(Vec::new());
     }
-    plain::render(tree, directory, &options.limits)
+    own::beside(&mut reader, directory)
 }
 
 fn is_kustomization(name: &str) -> bool {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::SourceError;
+use super::collect::{Reader, is_manifest};
+use super::{ItemKind, SourceError};
 use crate::manifest::{self, Document, Object, ObjectKey};
 
 /// A Rollout of Kruise's or of ours, in any version.
@@ -42,6 +43,18 @@ pub(super) fn holds_rollout(content: &[u8]) -> bool {
         }),
         Err(_) => text.lines().any(|line| line.split_once("kind:").is_some_and(|(_, kind)| kind.trim() == "Rollout")),
     }
+}
+
+/// The files directly in `directory` that hold a Rollout: path and text.
+pub(super) fn beside(reader: &mut Reader<'_>, directory: &str) -> Result<Vec<(String, String)>, SourceError> {
+    let mut found = Vec::new();
+    for (path, item) in reader.list(directory)? {
+        if item.kind == ItemKind::File && is_manifest(&item.name) && holds_rollout(&reader.read(&path)?) {
+            let text = reader.text(&path)?;
+            found.push((path, text));
+        }
+    }
+    Ok(found)
 }
 
 /// The documents of several files, sorted into those for the cluster and the Rollouts.

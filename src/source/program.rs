@@ -1,6 +1,6 @@
 //! Runs an external renderer: no environment, no network where the system allows that, little time, little output.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,7 +19,7 @@ pub(super) struct Output {
 /// One run.
 pub(super) struct Run<'a> {
     pub(super) program: &'a Path,
-    pub(super) arguments: &'a [&'a OsStr],
+    pub(super) arguments: &'a [OsString],
     /// The folder to run in; also its home.
     pub(super) folder: &'a Path,
     pub(super) timeout: Duration,

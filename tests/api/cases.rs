@@ -268,7 +268,7 @@ fn our_rules() {
         ),
         (format!("{}  delivery: pullRequest\n", windlass(step)), "not-supported-yet", "delivery by pull request"),
         (format!("{}  windows: [{{days: [Mon]}}]\n", windlass(step)), "not-supported-yet", "`spec.windows`"),
-        (format!("{}  source: {{path: x}}\n", windlass(step)), "not-supported-yet", "`spec.source`"),
+        (format!("{}  source: {{path: x}}\n", windlass(step)), "not-supported-yet", "`spec.source.path`"),
         (format!("{}  target: {{path: x}}\n", windlass(step)), "not-supported-yet", "`spec.target`"),
         (format!("{}  revertSource: pullRequest\n", windlass(step)), "not-supported-yet", "`spec.revertSource`"),
         (format!("{}  observe: {{commitStatus: {{}}}}\n", windlass(step)), "not-supported-yet", "observe.commitStatus"),

@@ -154,19 +154,19 @@ fn said(output: &Output) -> Said {
     Said { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
-/// `PATH`, with the folder where the lab keeps its kustomize.
+/// `PATH`, with the folder where the lab keeps its programs.
 fn search_path() -> std::ffi::OsString {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let lab = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/windlass-lab"));
-    let lab = lab.filter(|lab| lab.join("kustomize").is_file());
+    let lab = lab.filter(|lab| lab.is_dir());
     std::env::join_paths(std::env::split_paths(&path).chain(lab)).unwrap()
 }
 
-/// Whether there is a kustomize program; says that a test is left out where not.
-pub(crate) fn kustomize_is_there() -> bool {
-    let there = std::env::split_paths(&search_path()).any(|folder| folder.join("kustomize").is_file());
+/// Whether there is a kustomize or helm program; says that a test is left out where not.
+pub(crate) fn is_there(program: &str) -> bool {
+    let there = std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file());
     if !there {
-        eprintln!("skipped: there is no kustomize in PATH");
+        eprintln!("skipped: there is no {program} in PATH");
     }
     there
 }

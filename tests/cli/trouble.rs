@@ -48,10 +48,10 @@ fn a_source_that_is_an_attack_holds_its_own_app() {
     .tells(&["apps/broken/link.yaml", "link"]);
 
     beside(|desk| {
-        desk.write("apps/broken/Chart.yaml", "apiVersion: v2\nname: broken\nversion: 1.0.0\n");
+        desk.write("apps/broken/Chart.yaml", "apiVersion: v2\nname: broken\nversion: 1.0.0\ndependencies: [{name: redis}]\n");
     })
     .exits(1)
-    .tells(&["helm charts are not supported yet", "kustomize"]);
+    .tells(&["the chart depends on `redis`", "commit `charts/`"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use windlass::manifest;
-use windlass::source::{self, Limits, Options, SourceError};
+use windlass::source::{self, Limits, Options, RendererKind, SourceError};
 
 use super::{DEPLOYMENT, Memory, ROLLOUT, SERVICE, keys, refused_cause, rollouts};
 
@@ -168,8 +168,8 @@ fn kustomizations_that_reach_out_are_refused_before_anything_runs() {
         ("resources: [../empty]", "kustomization.yaml"),
         ("configMapGenerator: [{name: a, files: [../../../../etc/passwd]}]", "out of the repository"),
         ("configMapGenerator: [{name: a, envs: [/proc/self/environ]}]", "relative"),
-        ("helmCharts: [{name: x}]", "helm is not supported yet"),
-        ("helmGlobals: {chartHome: x}", "helm is not supported yet"),
+        ("helmCharts: [{name: x}]", "kustomize does not run helm"),
+        ("helmGlobals: {chartHome: x}", "kustomize does not run helm"),
     ];
     for (kustomization, expected) in cases {
         let tree = Memory::new(&[
@@ -209,7 +209,7 @@ fn failures_of_kustomize_say_why() {
         other => panic!("{other:?}"),
     }
     let Some(options) = real() else { return };
-    let version = source::kustomize_version(&options).unwrap();
+    let version = source::renderer_version(RendererKind::Kustomize, &options).unwrap();
     assert!(version.contains('.'), "{version}");
     let pinned = Options { kustomize_version: Some(version), ..options.clone() };
     assert_eq!(source::render(&tree, "a", &pinned).unwrap().objects.len(), 1);
@@ -250,12 +250,16 @@ fn messages_of_kustomize_show_no_secret() {
 /// A script in a folder. It is written by another process, as a file that a parallel test's child still has open for
 /// writing could not be run.
 fn script(folder: &Path, text: &str) -> Options {
+    Options { kustomize: program(folder, text), ..Options::default() }
+}
+
+pub(super) fn program(folder: &Path, text: &str) -> PathBuf {
     let file = folder.join("program");
     let mut writer =
         Command::new("sh").args(["-c", "cat > \"$0\" && chmod +x \"$0\""]).arg(&file).stdin(Stdio::piped()).spawn().unwrap();
     writer.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{text}\n").as_bytes()).unwrap();
     assert!(writer.wait().unwrap().success());
-    Options { kustomize: file, ..Options::default() }
+    file
 }
 
 fn simple() -> Memory {

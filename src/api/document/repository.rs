@@ -40,9 +40,26 @@ pub(crate) struct Repository {
     /// Author and committer of Windlass' commits.
     #[serde(default)]
     pub(crate) author: Option<Author>,
+    /// The only versions of kustomize and helm that may render the sources. Default: whatever is there.
+    #[serde(default)]
+    pub(crate) renderers: Option<Renderers>,
     /// How moves reach the live branch. Default `commit`.
     #[serde(default)]
     pub(crate) delivery: Option<Delivery>,
+}
+
+/// Versions of external renderers, as these tell them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Renderers {
+    /// For example `v4.3.0`.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub(crate) helm: Option<String>,
+    /// For example `v5.8.1`.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub(crate) kustomize: Option<String>,
 }
 
 /// Where the live branch is.

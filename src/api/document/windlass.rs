@@ -33,9 +33,9 @@ pub(crate) struct Spec {
     #[serde(default)]
     pub(crate) disabled: bool,
     pub(crate) strategy: Strategy<Step>,
-    /// Where the manifests are. Not supported yet: the source is the directory of this file.
+    /// How the manifests are made. Default: by what is in the directory of this file.
     #[serde(default)]
-    pub(crate) source: Option<NotYet>,
+    pub(crate) source: Option<Source>,
     /// Where the live manifests go. Not supported yet: `paths` in `.windlass.yaml` maps them.
     #[serde(default)]
     pub(crate) target: Option<NotYet>,
@@ -63,6 +63,58 @@ pub(crate) struct Spec {
     /// Let Secret data that a renderer made up into Git. Default false.
     #[serde(default)]
     pub(crate) allow_secrets: bool,
+}
+
+/// How the manifests are made. The source is the directory of this file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[allow(dead_code, reason = "what is not supported yet is refused before this type is made")]
+pub(crate) struct Source {
+    /// Another directory. Not supported yet.
+    #[serde(default)]
+    pub(crate) path: Option<NotYet>,
+    /// How `helm template` renders the chart. Default, where there is a `Chart.yaml`: with the chart's own values.
+    #[serde(default)]
+    pub(crate) helm: Option<Helm>,
+}
+
+/// What `helm template` is told. Paths are relative to the directory of this file and may lead to others of the repository.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Helm {
+    /// The chart's directory. Default: the directory of this file.
+    #[serde(default)]
+    pub(crate) chart: Option<String>,
+    /// `.Release.Name`. Default: the chart's name.
+    #[serde(default)]
+    pub(crate) release_name: Option<String>,
+    /// `.Release.Namespace`. Default: the Rollout's namespace, else `default`.
+    #[serde(default)]
+    pub(crate) namespace: Option<String>,
+    /// Values files, beside the chart's own `values.yaml`; later ones win.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub(crate) values: Vec<String>,
+    /// The Kubernetes version that templates are told, for example `1.34`. Default: the one that helm was built for.
+    #[serde(default)]
+    pub(crate) kube_version: Option<String>,
+    /// API versions that templates find in the cluster beside Kubernetes' own, for example `monitoring.coreos.com/v1`.
+    #[serde(default)]
+    #[schemars(length(max = 200))]
+    pub(crate) api_versions: Vec<String>,
+    /// What becomes of objects that are hooks. Default `refuse`. Tests are always left out.
+    #[serde(default)]
+    pub(crate) hooks: Option<Hooks>,
+}
+
+/// What becomes of a chart's hooks, which a branch of manifests cannot run before or after others.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Hooks {
+    /// An error that names them.
+    Refuse,
+    /// They are left out of the live tree.
+    Skip,
 }
 
 /// One step.

@@ -5,6 +5,7 @@ mod kruise;
 mod metrics;
 mod ours;
 mod scripts;
+mod sources;
 mod together;
 
 pub use ours::CUSTOM_KINDS;

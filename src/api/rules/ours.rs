@@ -48,6 +48,9 @@ pub(crate) fn windlass_rollout(document: &Rollout) -> Vec<Finding> {
     if let Some(analysis) = &spec.analysis {
         metrics::metrics(&analysis.metrics, &Path::of(&["spec", "analysis", "metrics"]), &mut found);
     }
+    if let Some(helm) = spec.source.as_ref().and_then(|source| source.helm.as_ref()) {
+        super::sources::helm(helm, &Path::of(&["spec", "source", "helm"]), &mut found);
+    }
     let canary = spec.strategy.canary.iter().map(|canary| ("canary", &canary.steps));
     let blue_green = spec.strategy.blue_green.iter().map(|blue_green| ("blueGreen", &blue_green.steps));
     for (form, steps) in canary.chain(blue_green) {
@@ -204,6 +207,9 @@ pub(crate) fn repository(document: &Repository) -> Vec<Finding> {
                 found.push(Finding::error("bad-author", &Path::of(&["author", field]), message));
             }
         }
+    }
+    if let Some(renderers) = &document.renderers {
+        super::sources::renderers(renderers, &Path::of(&["renderers"]), &mut found);
     }
     delivery(document.delivery, &Path::of(&["delivery"]), &mut found);
     observe(document.observe.as_ref(), &Path::of(&["observe"]), &mut found);

@@ -21,7 +21,9 @@ pub(super) fn judge(directory: &Path, document: &Document) -> Vec<Diagnostic> {
         Err(error) => return vec![finding(document, None, error.to_string(), None)],
     };
     let mut missing = api::missing_scripts(document, &|path| scripts.contains_key(path));
-    if !missing.is_empty() || folder::kustomization(directory).is_some() || directory.join("Chart.yaml").is_file() {
+    let rendered_elsewhere =
+        folder::kustomization(directory).is_some() || directory.join("Chart.yaml").is_file() || rollout.helm.is_some();
+    if !missing.is_empty() || rendered_elsewhere {
         missing.retain(Diagnostic::is_error);
         return missing;
     }

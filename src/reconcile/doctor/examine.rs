@@ -79,7 +79,7 @@ impl Reconciler<'_> {
                 "not there yet: the first `windlass run` makes it",
             )),
         }
-        let options = self.around.render_options();
+        let options = self.render_options(&settings);
         let apps = discover::apps(&*self.repo, &heads, &settings, &options, &mut self.memory)?;
         let mut wanted = Vec::new();
         for app in apps.iter().filter(|app| self.is_chosen(&app.id)) {
@@ -96,7 +96,7 @@ impl Reconciler<'_> {
             found.push(repository::count(wanted.len()));
         }
         let tree = GitTree::new(&*self.repo, heads.source);
-        found.extend(kustomize(&tree, &options, &apps));
+        found.extend(renderers(&tree, &options, &apps));
         let files = settings::from_source(&tree)?;
         let remote =
             Remote { address, live_branch: settings.live_branch.clone(), kustomizations: self.kustomizations(&heads, &wanted)? };
@@ -265,18 +265,46 @@ fn away(error: &ObserveError, is_needed: bool) -> Finding {
     finding.mend(hint)
 }
 
-/// kustomize, where a source needs it.
-fn kustomize(tree: &GitTree<'_>, options: &crate::source::Options, apps: &[App]) -> Option<Finding> {
-    use crate::source::Tree as _;
-    let names = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-    let needs = |app: &&App| names.iter().any(|name| tree.identity(&join(&directory(app), name)).ok().flatten().is_some());
-    let app = apps.iter().find(needs)?;
-    Some(match crate::source::kustomize_version(options) {
-        Ok(version) => Finding::fine("kustomize", Area::Environment, "kustomize", version),
-        Err(error) => Finding::error("kustomize", Area::Environment, "kustomize", error.to_string())
-            .so(format!("the source of {} cannot be rendered", app.id))
-            .mend("install kustomize 5 (https://kubectl.docs.kubernetes.io/installation/kustomize) where Windlass runs, on its PATH"),
-    })
+/// The external renderers that sources need: whether they are there, in the version that the repository names.
+fn renderers(tree: &GitTree<'_>, options: &crate::source::Options, apps: &[App]) -> Vec<Finding> {
+    use crate::source::{RendererKind, renderer, renderer_version};
+    let mut found = Vec::new();
+    for kind in [RendererKind::Kustomize, RendererKind::Helm] {
+        let needs = |app: &&App| {
+            let directory = directory(app);
+            // What is broken already has a finding of its own.
+            let chart = super::super::spec::chart(tree, &directory, options).ok().flatten();
+            let options = crate::source::Options { chart, ..options.clone() };
+            renderer(tree, &directory, &options).ok().flatten() == Some(kind)
+        };
+        let Some(app) = apps.iter().find(needs) else { continue };
+        let (name, wanted, install) = match kind {
+            RendererKind::Kustomize => (
+                "kustomize",
+                &options.kustomize_version,
+                "kustomize 5 (https://kubectl.docs.kubernetes.io/installation/kustomize)",
+            ),
+            RendererKind::Helm => ("helm", &options.helm_version, "helm 3 or 4 (https://helm.sh/docs/intro/install)"),
+        };
+        let so = format!("the source of {} cannot be rendered", app.id);
+        found.push(match renderer_version(kind, options) {
+            Ok(version) => match wanted {
+                Some(wanted) if !crate::source::is_version(&version, wanted) => Finding::error(
+                    name,
+                    Area::Environment,
+                    name,
+                    format!("{version}; `renderers` in .windlass.yaml wants {wanted}"),
+                )
+                .so(so)
+                .mend(format!("install {name} {wanted} where Windlass runs, or change `renderers`")),
+                _ => Finding::fine(name, Area::Environment, name, version),
+            },
+            Err(error) => Finding::error(name, Area::Environment, name, error.to_string())
+                .so(so)
+                .mend(format!("install {install} where Windlass runs, on its PATH")),
+        });
+    }
+    found
 }
 
 fn of_workloads(reader: &ClusterReader, wanted: &[Wanted], unapplied: &[String], found: &mut Vec<Finding>) {

@@ -3,27 +3,23 @@
 //! These are the source directory with all that is below it and, outside of it, what its kustomizations refer to. Whatever
 //! they refer to must be in the repository: nothing is fetched. No plugins, no functions, no helm.
 
-mod secrets;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::fs;
-use std::path::Path;
 
-use super::collect::{Reader, is_manifest};
-use super::own::{Sorted, holds_rollout};
-use super::program::{self, Run};
-use super::{Files, ItemKind, Options, Rendered, SourceError, Tree};
-use crate::manifest::{self, ObjectSet};
+use super::collect::Reader;
+use super::own::{Sorted, beside};
+use super::renderer::Renderer;
+use super::secrets;
+use super::{Files, Options, Rendered, SourceError, Tree};
+
+const RENDERER: Renderer = Renderer {
+    name: "kustomize",
+    install: "install kustomize (https://kubectl.docs.kubernetes.io/installation/kustomize), or say where it is",
+};
 
 fn failed(directory: &str, cause: impl Into<String>, hint: Option<&str>) -> SourceError {
-    SourceError::Renderer {
-        renderer: "kustomize".to_owned(),
-        path: if directory.is_empty() { "." } else { directory }.to_owned(),
-        cause: cause.into(),
-        hint: hint.map(str::to_owned),
-    }
+    RENDERER.failed(directory, cause, hint)
 }
 
 pub(super) fn render(tree: &dyn Tree, directory: &str, options: &Options) -> Result<Rendered, SourceError> {
@@ -31,33 +27,32 @@ pub(super) fn render(tree: &dyn Tree, directory: &str, options: &Options) -> Res
     reader.everything(directory)?;
     let walked = walk::walk(&mut reader, directory)?;
     if let Some(wanted) = &options.kustomize_version {
-        let found = version(options)?;
-        if found.trim_start_matches('v') != wanted.trim_start_matches('v') {
-            let hint = format!("install kustomize {wanted}, or change the pinned version");
-            return Err(failed(directory, format!("its version is {found}, and {wanted} is required"), Some(&hint)));
-        }
+        RENDERER.pinned(directory, &version(options)?, wanted)?;
     }
 
     let first = build(&reader.files, directory, options)?;
     let second = build(&reader.files, directory, options)?;
     if first != second {
-        return Err(not_repeatable(directory, &first, &second));
+        let differing = RENDERER.difference(directory, &first, &second)?;
+        return Err(RENDERER.not_repeatable(directory, &differing.unwrap_or_else(|| "the order of its output".to_owned())));
     }
 
     let mut sorted = Sorted::new(options.limits.objects);
     let origin = walked.kustomization.as_str();
-    for document in parse(directory, &first)? {
+    for document in RENDERER.parse(directory, &first)? {
         sorted.document(origin, document)?;
     }
     if !options.allow_secrets {
-        secrets::refuse_made(directory, &sorted.objects, &reader.files)?;
+        let written = secrets::written(&reader.files);
+        secrets::refuse_made(directory, &sorted.objects, "kustomize made (secretGenerator)", |field, text| {
+            written.contains(&(field, text.to_owned()))
+        })?;
     }
     // A Rollout beside the kustomization, that the kustomization does not list, is read as it is.
-    for (path, item) in reader.list(directory)? {
-        let unlisted = item.kind == ItemKind::File && is_manifest(&item.name) && !walked.reached.contains(&path);
-        if unlisted && holds_rollout(&reader.read(&path)?) {
+    for (path, text) in beside(&mut reader, directory)? {
+        if !walked.reached.contains(&path) {
             let mut beside = Sorted::new(options.limits.objects);
-            beside.file(&path, &reader.text(&path)?)?;
+            beside.file(&path, &text)?;
             sorted.rollouts.extend(beside.rollouts);
         }
     }
@@ -77,9 +72,8 @@ pub(super) fn render(tree: &dyn Tree, directory: &str, options: &Options) -> Res
 
 /// The version that the program tells, for example `v5.8.1`.
 pub fn version(options: &Options) -> Result<String, SourceError> {
-    let folder = throw_away()?;
-    let output = run(&["version".as_ref()], folder.path(), &Files::new(), "", options)?;
-    let text = String::from_utf8_lossy(&output).trim().to_owned();
+    let output = RENDERER.run(&options.kustomize, |_| vec!["version".into()], &Files::new(), "", options)?;
+    let text = output.trim();
     // Before 5.0: `{kustomize/v4.5.7  2022-08-02T16:35:54Z  }`.
     let words = text.split(|character: char| character.is_whitespace() || matches!(character, '{' | '}' | '/' | ':'));
     let is_version = |word: &&str| {
@@ -89,75 +83,6 @@ pub fn version(options: &Options) -> Result<String, SourceError> {
     words.into_iter().find(is_version).map(str::to_owned).ok_or_else(|| failed("", "it does not tell its version", None))
 }
 
-fn throw_away() -> Result<tempfile::TempDir, SourceError> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("windlass-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.tempdir().map_err(|error| failed("", format!("no folder can be made for it: {error}"), None))
-}
-
-/// One build in a folder of its own.
 fn build(files: &Files, directory: &str, options: &Options) -> Result<String, SourceError> {
-    let folder = throw_away()?;
-    let root = folder.path().join("source");
-    let write = |path: &str, content: &[u8]| {
-        let file = root.join(path);
-        if let Some(parent) = file.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(file, content)
-    };
-    for (path, content) in files {
-        write(path, content).map_err(|error| failed(directory, format!("{path} cannot be written for it: {error}"), None))?;
-    }
-    let target = root.join(directory);
-    let output = run(&["build".as_ref(), target.as_os_str()], folder.path(), files, directory, options)?;
-    String::from_utf8(output).map_err(|_| failed(directory, "its output is no UTF-8 text", None))
-}
-
-fn run(arguments: &[&OsStr], folder: &Path, files: &Files, directory: &str, options: &Options) -> Result<Vec<u8>, SourceError> {
-    let Some(program) = program::find(&options.kustomize) else {
-        let hint = "install kustomize (https://kubectl.docs.kubernetes.io/installation/kustomize), or say where it is";
-        return Err(failed(directory, format!("the program `{}` is not there", options.kustomize.display()), Some(hint)));
-    };
-    let run = Run { program: &program, arguments, folder, timeout: options.timeout, output: options.limits.output };
-    let output = run.run().map_err(|cause| failed(directory, cause, None))?;
-    if !output.success {
-        // The folder's name is different each time and says nothing.
-        let here = folder.join("source").display().to_string();
-        let text = output.stderr.replace(&format!("{here}/"), "").replace(&here, ".");
-        let text = secrets::hide(&text, files);
-        let text: String = text.chars().filter(|character| !character.is_control() || *character == '\n').take(2000).collect();
-        return Err(failed(directory, if text.is_empty() { "it failed and says nothing" } else { &text }, None));
-    }
-    Ok(output.stdout)
-}
-
-fn parse(directory: &str, text: &str) -> Result<Vec<manifest::Document>, SourceError> {
-    // All files of the source in one: its size is limited by `Limits::output` already.
-    let limits = manifest::Limits { bytes: usize::MAX, nodes: 1_000_000, ..manifest::Limits::default() };
-    manifest::read_with("kustomize's output", text, &limits)
-        .map_err(|error| SourceError::Invalid { path: directory.to_owned(), text: error.to_string() })
-}
-
-fn not_repeatable(directory: &str, first: &str, second: &str) -> SourceError {
-    let set = |text: &str| -> Result<ObjectSet, SourceError> {
-        Ok(parse(directory, text)?.into_iter().map(|document| document.object).collect())
-    };
-    let (first, second) = match (set(first), set(second)) {
-        (Ok(first), Ok(second)) => (first, second),
-        (Err(error), _) | (_, Err(error)) => return error,
-    };
-    let keys = first.iter().chain(second.iter()).map(|(key, _)| key);
-    let differing = keys.into_iter().find_map(|key| {
-        let change = manifest::diff(first.get(key), second.get(key)).into_iter().next()?;
-        Some(if change.path.is_empty() { key.to_string() } else { format!("{} of {key}", change.path) })
-    });
-    let what = differing.unwrap_or_else(|| "the order of its output".to_owned());
-    failed(
-        directory,
-        format!("two builds of the same files differ in {what}"),
-        Some("rendering must be repeatable: remove what makes random values or reads the time"),
-    )
+    RENDERER.run(&options.kustomize, |root| vec!["build".into(), root.join(directory).into()], files, directory, options)
 }

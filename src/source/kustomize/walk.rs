@@ -79,7 +79,10 @@ impl Walked {
     fn document(&mut self, reader: &mut Reader<'_>, from: &str, root: &str, value: &Value) -> Result<(), SourceError> {
         for field in ["helmCharts", "helmChartInflationGenerator", "helmGlobals"] {
             if value.get(field).is_some() {
-                return Err(refused(from, format!("`{field}`: helm is not supported yet")));
+                return Err(refused(
+                    from,
+                    format!("`{field}`: kustomize does not run helm here; make the chart a source of its own"),
+                ));
             }
         }
         let entries = |value: &'_ Value, field: &str| match value.get(field) {
