@@ -290,16 +290,16 @@ fn renderers(tree: &GitTree<'_>, options: &crate::source::Options, apps: &[App])
         found.push(match renderer_version(kind, options) {
             Ok(version) => match wanted {
                 Some(wanted) if !crate::source::is_version(&version, wanted) => Finding::error(
-                    name,
+                    "renderer",
                     Area::Environment,
                     name,
                     format!("{version}; `renderers` in .windlass.yaml wants {wanted}"),
                 )
                 .so(so)
                 .mend(format!("install {name} {wanted} where Windlass runs, or change `renderers`")),
-                _ => Finding::fine(name, Area::Environment, name, version),
+                _ => Finding::fine("renderer", Area::Environment, name, version),
             },
-            Err(error) => Finding::error(name, Area::Environment, name, error.to_string())
+            Err(error) => Finding::error("renderer", Area::Environment, name, error.to_string())
                 .so(so)
                 .mend(format!("install {install} where Windlass runs, on its PATH")),
         });
