@@ -1,6 +1,7 @@
 //! The loop over one repository: what it remembers between passes must never be seen.
 
 mod counted;
+mod renders;
 
 use std::cell::Cell;
 

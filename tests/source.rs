@@ -1,7 +1,7 @@
 //! tests of source
 
 mod helm;
-mod kustomize;
+pub(crate) mod kustomize;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -145,6 +145,7 @@ fn findings_of_a_source_say_what_and_where() {
     case(&[("a/x.yaml", "a: 1\na: 2\n")], &["a/x.yaml:2:1", "duplicate key", "hint"]);
     case(&[("a/values.yaml", "replicas: 3\n")], &["a/values.yaml:1:1", "apiVersion"]);
     case(&[("a/Chart.yaml", "version: 1.0.0\n")], &["a/Chart.yaml", "the chart has no `name`"]);
+    case(&[("a/rollout.yaml", ROLLOUT), ("a/chart/Chart.yaml", "name: x\n")], &["a chart in `chart`", "`source.helm.chart`"]);
     case(&[("b/x.yaml", SERVICE)], &["no such directory"]);
     case(&[("a", SERVICE)], &["this is a file"]);
     let mut tree = Memory::new(&[]);

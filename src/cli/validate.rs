@@ -9,6 +9,7 @@ use crate::metrics::template;
 
 use super::folder;
 
+mod charts;
 mod routes;
 mod show;
 
@@ -88,6 +89,7 @@ pub fn run(paths: &[PathBuf], metric_sources: Option<&[String]>) -> Outcome {
             |document: &&Document| matches!(document.meaning(), Meaning::Rollout(rollout) if rollout.helm.is_some());
         let known = if documents.iter().any(is_rendered) { Known::Unknown } else { known(folder) };
         found.extend(api::validate_together(documents, &known, is_defined.then_some(&defined)));
+        found.extend(documents.iter().flat_map(|document| charts::judge(folder, document)));
         found.extend(documents.iter().flat_map(|document| routes::judge(folder, document)));
     }
     for (root, document) in &walk.documents {

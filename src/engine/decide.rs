@@ -172,12 +172,16 @@ fn news(input: &Input<'_>, state: &State) -> Result<Option<Decision>, RenderErro
 }
 
 fn news_at_rest(input: &Input<'_>, state: &State, source: &Source<'_>, wanted: String) -> Result<Decision, RenderError> {
-    if state.rejected.contains(&wanted) {
+    if is_rejected(state, source, &wanted) {
         let why = state.outcome.as_ref().map(|outcome| outcome.why.clone()).unwrap_or_default();
+        let otherwise = match state.rejected.contains(&wanted) {
+            true => "",
+            false => " (the same files render otherwise now, by another version of their renderer or by the time of day)",
+        };
         return Ok(Decision::Hold(
             Hold {
                 reason: Reason::Rejected,
-                text: format!("the source still holds a rejected candidate: {why}"),
+                text: format!("the source still holds a rejected candidate{otherwise}: {why}"),
                 since: state.moved_at,
                 until: None,
                 then: Some(format!("change the source, or `windlass retry {}`", state.rollout)),
@@ -194,6 +198,14 @@ fn news_at_rest(input: &Input<'_>, state: &State, source: &Source<'_>, wanted: S
         return Ok(Decision::Hold(hold, Box::new(state.clone())));
     }
     start(input, state, source, facts)
+}
+
+/// Whether a render is a rejected candidate. One of the same files is, even where the renderer has made something else of
+/// them: people have not changed their minds, so nothing begins by itself.
+fn is_rejected(state: &State, source: &Source<'_>, digest: &str) -> bool {
+    let is_undone = state.stable.source != state.source.commit && !state.rejected.is_empty();
+    let same_files = !source.inputs.is_empty() && *source.inputs == state.source.inputs && source.path == state.source.path;
+    state.rejected.iter().any(|rejected| rejected == digest) || is_undone && same_files
 }
 
 fn sync_at_rest(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts) -> Result<Decision, RenderError> {
@@ -543,6 +555,6 @@ pub fn wants_sight(rollout: &Rollout, state: Option<&State>, source: Option<&Sou
     source.is_some_and(|source| {
         let revision = render::revision(source.objects, &rollout.workload);
         revision.is_ok_and(|revision| revision != state.stable.revision)
-            && !state.rejected.contains(&render::set_digest(source.objects))
+            && !is_rejected(state, source, &render::set_digest(source.objects))
     })
 }

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use super::layout::{AppId, recorded_apps};
 use super::rest::Rest;
 use super::tree::GitTree;
 use super::{Memory, Trouble, layout, scripts};
-use crate::api::{Repository, Rollout};
+use crate::api::{Repository, Rollout, SCRIPTS};
 use crate::engine::State;
 use crate::git::{Heads, Repo};
 use crate::manifest::ObjectSet;
-use crate::source::{self, Known, Options};
+use crate::source::{self, Known, Options, SourceError};
 
 /// A rendered source directory with its Rollout.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,8 +46,30 @@ pub struct App {
     pub directory: Option<String>,
 }
 
-/// What earlier looks rendered, by directory, with the directory's identity.
-pub(super) type Renders = HashMap<String, (String, Result<Rc<Fresh>, Trouble>)>;
+/// What earlier looks rendered, by directory.
+pub(super) type Renders = HashMap<String, (Ground, Result<Rc<Fresh>, Trouble>)>;
+
+/// What an error depends on: while it is the same, so is the error.
+pub(super) struct Ground {
+    path: String,
+    identity: Option<String>,
+    /// Of the Lua scripts: whether a route can be made is also said by them.
+    scripts: Option<String>,
+    seen: Instant,
+}
+
+impl Ground {
+    fn holds(&self, tree: &GitTree<'_>, trouble: &Trouble) -> bool {
+        use crate::source::Tree as _;
+        // The program may be installed meanwhile, or the machine have more time for it.
+        let is_stale = matches!(trouble, Trouble::Source(SourceError::Renderer { .. })) && self.seen.elapsed() > RETRY;
+        let same = |path: &str, before: &Option<String>| tree.identity(path).is_ok_and(|identity| identity == *before);
+        !is_stale && self.identity.is_some() && same(&self.path, &self.identity) && same(SCRIPTS, &self.scripts)
+    }
+}
+
+/// A program that failed is asked again after this long, though the files are the same.
+const RETRY: Duration = Duration::from_secs(120);
 
 /// Finds the apps of the source branch and those that the live branch remembers, but for those that rest.
 pub(super) fn apps(
@@ -224,25 +247,28 @@ fn directories(tree: &GitTree<'_>, settings: &Repository, found: &mut Known) -> 
 /// Renders a directory, or takes what was rendered of the same inputs before.
 pub(super) fn fresh(tree: &GitTree<'_>, directory: &str, options: &Options, renders: &mut Renders) -> Result<Rc<Fresh>, Trouble> {
     use crate::source::Tree as _;
-    let identity = tree.identity(directory)?.unwrap_or_default();
-    // Whether a route can be made is also said by the scripts.
-    let identity = match tree.identity(crate::api::SCRIPTS)? {
-        Some(scripts) if !identity.is_empty() => format!("{identity} {scripts}"),
-        _ => identity,
-    };
-    if let Some((known, fresh)) = renders.get(directory) {
+    if let Some((ground, fresh)) = renders.get(directory) {
         match fresh {
             Ok(fresh) if scripts::same(tree, &fresh.inputs) => return Ok(fresh.clone()),
-            Err(trouble) if *known == identity && !identity.is_empty() => return Err(trouble.clone()),
+            Err(trouble) if ground.holds(tree, trouble) => return Err(trouble.clone()),
             _ => {}
         }
     }
     let result = read(tree, directory, options).map(Rc::new);
+    // What a program renders can be wrong in files anywhere in the repository.
+    let is_alone = || matches!(source::renderer(tree, directory, options), Ok(None)) && !names_a_chart(tree, directory, options);
+    let path = if result.is_err() && !is_alone() { "" } else { directory };
+    let ground = Ground { path: path.to_owned(), identity: tree.identity(path)?, scripts: tree.identity(SCRIPTS)?, seen: Instant::now() };
     // What the mirror could not give is no property of the source: it is read again.
     if !result.as_ref().is_err_and(Trouble::is_local) {
-        renders.insert(directory.to_owned(), (identity, result.clone()));
+        renders.insert(directory.to_owned(), (ground, result.clone()));
     }
     result
+}
+
+/// Whether a Rollout of the directory wants a chart, or cannot be asked.
+fn names_a_chart(tree: &GitTree<'_>, directory: &str, options: &Options) -> bool {
+    !matches!(super::spec::chart(tree, directory, options), Ok(None))
 }
 
 fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Fresh, Trouble> {

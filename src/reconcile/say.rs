@@ -146,7 +146,13 @@ impl Reconciler<'_> {
                 let directory = app.state.as_ref().map(|state| state.source.path.clone()).unwrap_or_default();
                 let tree = GitTree::new(repo, heads.source);
                 let options = self.render_options(&settings);
-                Some(discover::fresh(&tree, &directory, &options, &mut self.memory.renders)?)
+                let fresh = discover::fresh(&tree, &directory, &options, &mut self.memory.renders)?;
+                // `run` keeps to what is recorded while the files are the same, whatever their renderer makes of them now.
+                let digest = render::set_digest(&fresh.objects);
+                let is_known = app.state.as_ref().is_none_or(|state| {
+                    state.candidate.as_ref().unwrap_or(&state.stable).digest == digest || state.rejected.contains(&digest)
+                });
+                is_known.then_some(fresh)
             }
         };
         let (stable, candidate, rollout) = match (heads.live, &app.state) {

@@ -125,11 +125,13 @@ pub struct Limits {
     pub objects: usize,
     /// Bytes that an external renderer may print.
     pub output: usize,
+    /// Bytes of memory that an external renderer may use, where the system can limit that (Linux).
+    pub memory: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { files: 5_000, bytes: 50 << 20, objects: 10_000, output: 10 << 20 }
+        Self { files: 5_000, bytes: 50 << 20, objects: 10_000, output: 10 << 20, memory: 2 << 30 }
     }
 }
 

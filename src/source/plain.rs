@@ -21,6 +21,14 @@ pub(super) fn render(tree: &dyn Tree, directory: &str, limits: &Limits) -> Resul
         sorted.file(path, &text)?;
     }
     if sorted.objects.is_empty() {
+        if let Some(chart) = chart_below(&reader, directory)? {
+            return Err(SourceError::Refused {
+                path: directory.to_owned(),
+                cause: format!(
+                    "no manifests in this directory, but a chart in `{chart}`: name it in the Rollout, `source.helm.chart`"
+                ),
+            });
+        }
         return Err(SourceError::Refused {
             path: directory.to_owned(),
             cause: "no manifests in this directory: it needs at least one *.yaml, *.yml or *.json file with a Kubernetes object"
@@ -50,6 +58,18 @@ fn manifests(reader: &mut Reader<'_>, entries: Vec<(String, Item)>, found: &mut 
         }
     }
     Ok(())
+}
+
+/// The first directory in this one that holds a chart.
+fn chart_below(reader: &Reader<'_>, directory: &str) -> Result<Option<String>, SourceError> {
+    for (path, item) in reader.list(directory)? {
+        if item.kind == ItemKind::Directory
+            && reader.list(&path)?.iter().any(|(_, item)| item.kind == ItemKind::File && is_chart(&item.name))
+        {
+            return Ok(Some(item.name));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether these are the entries of a source of its own.

@@ -1,4 +1,5 @@
-//! Runs an external renderer: no environment, no network where the system allows that, little time, little output.
+//! Runs an external renderer: no environment, no network where the system allows that, little time, little output,
+//! limited memory.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -25,6 +26,8 @@ pub(super) struct Run<'a> {
     pub(super) timeout: Duration,
     /// Bytes on stdout.
     pub(super) output: usize,
+    /// Bytes of memory, for each of its processes.
+    pub(super) memory: u64,
 }
 
 /// Messages of a program are cut to this many bytes.
@@ -43,6 +46,7 @@ impl Run<'_> {
     /// Waits for the end of the program, or ends it and all its children. An error is a cause in words.
     pub(super) fn run(&self) -> Result<Output, String> {
         let mut child = self.command().spawn().map_err(|error| format!("cannot be started: {error}"))?;
+        limit_memory(&child, self.memory);
         let result = self.attend(&mut child);
         if result.is_err() {
             end(&mut child);
@@ -142,6 +146,18 @@ fn read(from: impl Read + Send + 'static, limit: usize, to: Sender<Message>, mes
         }
         let _ = to.send(message(Some(bytes)));
     });
+}
+
+/// A template can ask for any amount of memory. A system that cannot limit it has the limit of time.
+fn limit_memory(child: &Child, bytes: u64) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        let _ = prlimit(Some(Pid::from_child(child)), Resource::Data, limit);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (child, bytes);
 }
 
 /// Ends the program and everything that it started.

@@ -55,15 +55,23 @@ impl Renderer {
             let written = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, content));
             written.map_err(|error| self.failed(directory, format!("{path} cannot be written for it: {error}"), None))?;
         }
-        let (timeout, output) = (options.timeout, options.limits.output);
+        let (timeout, output, memory) = (options.timeout, options.limits.output, options.limits.memory);
         let arguments = arguments(&root);
-        let run = Run { program: &found, arguments: &arguments, folder: folder.path(), timeout, output };
+        let run = Run { program: &found, arguments: &arguments, folder: folder.path(), timeout, output, memory };
         let output = run.run().map_err(|cause| self.failed(directory, cause, None))?;
         if !output.success {
+            if output.stderr.contains("out of memory") {
+                // What follows is Go's own account, for those who wrote the program.
+                let cause = format!("it needs more than {} MiB of memory", memory >> 20);
+                return Err(self.failed(directory, cause, Some("look for a template that repeats something without end")));
+            }
             // The folder's name is different each time and says nothing.
             let here = root.display().to_string();
             let text = output.stderr.replace(&format!("{here}/"), "").replace(&here, ".");
-            let text = secrets::hide(&text, files);
+            // Nobody calls the program by hand here, and that it is an error is said before.
+            let text = text.replace("\n\nUse --debug flag to render out invalid YAML", "");
+            let text = text.strip_prefix("Error: ").unwrap_or(&text);
+            let text = secrets::hide(text, files);
             let shown = |character: &char| !character.is_control() || *character == '\n';
             let text: String = text.chars().filter(shown).take(2000).collect();
             return Err(self.failed(directory, if text.is_empty() { "it failed and says nothing" } else { &text }, None));

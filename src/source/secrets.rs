@@ -99,7 +99,9 @@ fn is_secret(value: &Value) -> bool {
 fn texts(secret: &Value) -> impl Iterator<Item = (&'static str, String)> {
     ["data", "stringData"].into_iter().flat_map(|field| {
         let values = secret.get(field).and_then(Value::as_object).into_iter().flat_map(|map| map.values());
-        values.filter(|value| !value.is_null()).map(move |value| (field, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        values
+            .filter(|value| !value.is_null())
+            .map(move |value| (field, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
     })
 }
 

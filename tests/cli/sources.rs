@@ -134,3 +134,25 @@ fn a_query_that_could_not_be_rendered_is_found_before_a_release() {
     desk.windlass(&["validate"]).exits(1).tells(&["apps/web/rollout.yaml:12:", "metric-query", "outside quotes"]);
     desk.windlass(&["run"]).exits(1).tells(&["metric `errors`", "outside quotes"]);
 }
+
+#[test]
+fn validate_looks_for_the_chart_and_its_values() {
+    let desk = Desk::new();
+    let write = |helm: &str| {
+        let text = rollout("web", "      - {replicas: 100%}\n");
+        desk.write("apps/web/rollout.yaml", &text.replace("spec:\n", &format!("spec:\n  source: {{helm: {helm}}}\n")));
+    };
+    desk.write("charts/web/Chart.yaml", "name: web\nversion: 1.0.0\n").write("charts/web/templates/app.yaml", "{{ no yaml");
+    desk.write("apps/web/values.yaml", "replicas: 4\n");
+    write("{chart: ../../charts/web, values: [values.yaml]}");
+    desk.windlass(&["validate"]).exits(0);
+    write("{chart: ../charts/web, values: [values.yaml, ../eu.yaml]}");
+    desk.windlass(&["validate"]).exits(1).tells(&[
+        "no Chart.yaml in `../charts/web`",
+        "no file `../eu.yaml`",
+        "missing-file",
+        "relative to",
+    ]);
+    write("{}");
+    desk.windlass(&["validate"]).exits(1).tells(&["no Chart.yaml beside this file"]);
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use windlass::source::{self, Chart, Limits, Options, RendererKind, SourceError};
+use windlass::source::{self, Chart, ItemKind, Limits, Options, RendererKind, SourceError};
 
 use super::kustomize::program;
 use super::{Memory, ROLLOUT, keys, refused_cause, rollouts};
@@ -128,6 +128,18 @@ fn charts_that_reach_out_are_refused_before_anything_runs() {
     for (options, expected) in cases {
         refused_cause(&source::render(&tree, "web", &options), expected);
     }
+    // Links: in the chart, as a values file, on the way to one.
+    for (directory, name) in [("web/templates", "link.yaml"), ("web", "link.yaml"), ("envs", "link.yaml"), ("", "linked")] {
+        for kind in [ItemKind::Symlink, ItemKind::Submodule] {
+            let at = if directory.is_empty() { "linked/values.yaml" } else { "envs/link.yaml" };
+            let options = if directory.starts_with("web") { chart_of(Chart::default()) } else { values(&format!("../{at}")) };
+            let error = source::render(&chart().odd(directory, name, kind), "web", &options);
+            refused_cause(
+                &error,
+                if kind == ItemKind::Symlink { "a symbolic link, which is never followed" } else { "a submodule" },
+            );
+        }
+    }
     // Dependencies: in `charts/`, as a folder or packed, or not at all.
     let depending = format!("{CHART}dependencies: [{{name: redis, version: 1.x, repository: 'https://charts.example.com'}}]\n");
     let mut tree = chart();
@@ -247,12 +259,32 @@ fn failures_of_helm_say_why_and_show_no_secret() {
     let mut broken = with_template("{{ required \"say which tag\" .Values.nothing }}\n");
     let error = source::render(&broken, "web", &options).unwrap_err().to_string();
     assert!(error.contains("say which tag") && !error.contains("windlass-"), "no path of the throw-away folder: {error}");
+    assert!(!error.contains("--debug") && !error.contains("Error:"), "words for who calls helm by hand: {error}");
+    let elsewhere = Memory::new(&[
+        ("charts/x/Chart.yaml", CHART),
+        ("charts/x/templates/a.yaml", "a: {{ .Values.none.at.all }}\n"),
+        ("envs/rollout.yaml", ROLLOUT),
+    ]);
+    let named = with(&options, Chart { path: Some("../charts/x".to_owned()), ..Chart::default() });
+    let error = source::render(&elsewhere, "envs", &named).unwrap_err().to_string();
+    assert!(error.contains("charts/x/templates/a.yaml:1:") && !error.contains("web/"), "the file's path: {error}");
     broken.files.insert("web/templates/more.yaml".to_owned(), b"{{ fail .Values.db.password }}".to_vec());
     broken.files.insert("web/values.yaml".to_owned(), b"replicas: 1\ntag: x\ndb: {password: hunter2}\n".to_vec());
     let error = format!("{:?}", source::render(&broken, "web", &options).unwrap_err());
     assert!(error.contains("(hidden)") && !error.contains("hunter"), "{error}");
     let empty = Memory::new(&[("a/Chart.yaml", CHART), ("a/templates/x.yaml", "{{ if .Values.no }}a: b{{ end }}")]);
     assert!(source::render(&empty, "a", &options).unwrap_err().to_string().contains("it made no objects"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_template_without_end_gets_little_memory() {
+    let Some(options) = real() else { return };
+    let options = Options { limits: Limits { memory: 400 << 20, ..Limits::default() }, ..options };
+    assert!(source::render(&chart(), "web", &options).is_ok());
+    let error =
+        source::render(&with_template("a: {{ repeat 2000000000 \"x\" | len }}\n"), "web", &options).unwrap_err().to_string();
+    assert!(error.contains("more than 400 MiB of memory") && error.len() < 200, "{error}");
 }
 
 // Programs that misbehave in helm's place.

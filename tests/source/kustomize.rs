@@ -253,7 +253,7 @@ fn script(folder: &Path, text: &str) -> Options {
     Options { kustomize: program(folder, text), ..Options::default() }
 }
 
-pub(super) fn program(folder: &Path, text: &str) -> PathBuf {
+pub(crate) fn program(folder: &Path, text: &str) -> PathBuf {
     let file = folder.join("program");
     let mut writer =
         Command::new("sh").args(["-c", "cat > \"$0\" && chmod +x \"$0\""]).arg(&file).stdin(Stdio::piped()).spawn().unwrap();

@@ -125,6 +125,27 @@ pub(super) fn may_read_the_time(files: &Files) -> bool {
     })
 }
 
+/// helm's message with the paths that the files have in the repository: helm begins them with the chart's name.
+pub(super) fn in_repository(message: &str, name: &str, place: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = message;
+    let own = format!("{name}/");
+    while let Some(at) = rest.find(&own) {
+        let (before, after) = rest.split_at(at);
+        let inner = after.get(own.len()..).unwrap_or_default();
+        let is_first = !before.ends_with(|last: char| last.is_alphanumeric() || matches!(last, '/' | '-' | '_' | '.'));
+        shown.push_str(before);
+        if is_first && ["templates/", "charts/", "values.yaml", "crds/"].iter().any(|part| inner.starts_with(part)) {
+            shown.push_str(place);
+            shown.push_str(if place.is_empty() { "" } else { "/" });
+        } else {
+            shown.push_str(&own);
+        }
+        rest = inner;
+    }
+    shown + rest
+}
+
 /// Takes the hooks out. Tests never belong to an installation; any other hook is an order of events that a branch of manifests
 /// does not have, so it is refused, unless the Rollout says that it may be left out.
 pub(super) fn without_hooks(place: &str, documents: Vec<Document>, skip: bool) -> Result<Vec<Document>, SourceError> {

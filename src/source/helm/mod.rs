@@ -55,7 +55,16 @@ pub(super) fn render(tree: &dyn Tree, directory: &str, wanted: &Chart, options: 
 
     let template = Template { place: &place, values: &values, release: wanted.release.as_deref().unwrap_or(&name), wanted };
     let files = &reader.files;
-    let run = || RENDERER.run(&options.helm, |root| template.arguments(root), files, directory, options);
+    let run = || {
+        RENDERER.run(&options.helm, |root| template.arguments(root), files, directory, options).map_err(|error| match error {
+            SourceError::Renderer { renderer, path, cause, hint } => {
+                let of_version = cause.contains("incompatible with Kubernetes");
+                let hint = hint.or_else(|| of_version.then(|| "`source.helm.kubeVersion` tells it your cluster's".to_owned()));
+                SourceError::Renderer { renderer, path, cause: chart::in_repository(&cause, &name, &place), hint }
+            }
+            other => other,
+        })
+    };
     let first = run()?;
     if chart::may_read_the_time(files) {
         // Two runs within a second would print one and the same time.
