@@ -287,6 +287,18 @@ fn open_kruise() {
     assert_eq!(release(&desk, "clones", &[], 0), steps);
     desk.edit("apps/ordered/statefulset.yaml", "ordered:1.0.0", "ordered:1.1.0").commit("ordered 1.1.0");
     assert_eq!(release(&desk, "ordered", &[], 0), steps.map(|step| step.replace("10 of 10", "6 of 6").replace("of 10", "of 6")));
+    desk.edit("apps/pairs/cloneset.yaml", "pairs:1.0.0", "pairs:1.1.0").commit("pairs 1.1.0");
+    let steps = [
+        "step 0/2, label the running pods",
+        "step 1/2, grow to 4 of 4 pods",
+        "step 1/2, shift 0% of requests to 4 of 4 pods",
+        "step 2/2, shift 100% of requests to 4 of 4 pods",
+        "finalise, the Service selects all pods again",
+        "finalise, the workload's own strategy takes over",
+        "finalise, routes as you wrote them",
+        "release 1 complete",
+    ];
+    assert_eq!(release(&desk, "pairs", &[], 0), steps);
     // How many nodes there are is known to a cluster alone: without one, nothing is planned and nothing released.
     desk.edit("apps/agents/daemonset.yaml", "agents:1.0.0", "agents:1.1.0").commit("agents 1.1.0");
     let said = desk.windlass(&["plan", "agents"]);

@@ -36,6 +36,8 @@ const STYLES: [(&str, &str); 3] = [
 ];
 
 const STEPS: &str = "[{replicas: 20%, pause: {duration: 0}}, {replicas: 100%, pause: {duration: 0}}]";
+/// All pods of a CloneSet come at once in blueGreen style.
+const WHOLE: &str = "[{replicas: 100%, pause: {duration: 0}}]";
 
 fn objects((api_version, kind, name): (&str, &str, &str), image: &str) -> ObjectSet {
     let size = if kind == "DaemonSet" || name == SCALED { String::new() } else { format!("  replicas: {PODS}\n") };
@@ -56,7 +58,7 @@ fn rollout(api_version: &str, kind: &str, strategy: &str) -> Result<Rollout, Str
     let text = format!(
         "apiVersion: windlass.dev/v1alpha1\nkind: Rollout\nmetadata: {{name: shop}}\nspec:\n  workloadRef: {{apiVersion: {api_version}, \
          kind: {kind}, name: shop}}\n  strategy:\n    {}\n",
-        strategy.replace("STEPS", STEPS)
+        strategy.replace("STEPS", if kind == "CloneSet" && strategy.contains("blueGreen") { WHOLE } else { STEPS })
     );
     let read = api::read("rollout.yaml", &text);
     if let Some(error) = read.findings.into_iter().find(|finding| finding.is_error()) {
@@ -163,7 +165,7 @@ fn rows(kind: (&str, &str, &str), rollout: &Rollout) -> Vec<(String, String)> {
 fn page() -> String {
     let mut text = format!(
         "# What a step writes into the workload\n\nFor a workload of {PODS} pods that names no strategy of its own, version 1 to version 2, steps \
-         20 % and 100 %, without traffic. A row\nfor each commit: the version of the pod template, and the fields that are not as you wrote \
+         20 % and 100 % (of a CloneSet in blueGreen style: 100 %), without traffic. A row\nfor each commit: the version of the pod template, and the fields that are not as you wrote \
          them. Made from the program.\n\n| | partition | canary (`enableExtraWorkloadForCanary`) | blueGreen |\n|---|---|---|---|\n"
     );
     let mut sections = String::new();

@@ -153,6 +153,7 @@ type Both<'a> = (Option<&'a ObjectSet>, Option<&'a ObjectSet>);
 fn ground(rollout: &Rollout, state: &State, (stable, candidate): Both<'_>, counted: Option<u32>) -> (u32, u32) {
     let objects = candidate.or(stable);
     let Some(Ok(ground)) = objects.map(|objects| legs::Ground::of(rollout, objects, counted)) else { return (0, 0) };
+    let ground = ground.held(&state.shape);
     let updated = match (state.shape.pods, state.shape.extra) {
         (Pods::Stable | Pods::Returning { .. }, None) => ground.size,
         // Of a workload on its way back the stable pods are the updated ones.

@@ -32,6 +32,8 @@ pub struct Ground {
     pub holds_back: bool,
     /// Whether its controller leaves a pod in place that never gets Ready.
     pub leaves_broken: bool,
+    /// Whether another size waits until the workload's own strategy takes over.
+    pub keeps_size: bool,
 }
 
 impl Ground {
@@ -54,7 +56,17 @@ impl Ground {
             ordinal: kind.is_ordinal(workload),
             holds_back: kind.holds_back(workload),
             leaves_broken: kind.leaves_broken_pods(workload),
+            keeps_size: kind.keeps_size(rollout.style),
         })
+    }
+
+    /// The same for a workload that is held as `shape` has it.
+    #[must_use]
+    pub(super) fn held(self, shape: &Shape) -> Self {
+        match shape.pods {
+            Pods::Held { size, .. } if self.keeps_size => Self { size, ..self },
+            _ => self,
+        }
     }
 
     /// Updated pods that `step` (1-based) asks for; the workload's size past the last step.
@@ -248,7 +260,7 @@ pub(super) fn roll_back(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Le
     }
     let pods = match shape.pods {
         // All stable pods are there.
-        Pods::Held { .. } if rollout.style == Style::BlueGreen => Some(Pods::Stable),
+        Pods::Held { .. } if rollout.style == Style::BlueGreen && !ground.holds_back => Some(Pods::Stable),
         Pods::Held { to, .. } if ground.surges => Some(Pods::Returning { surge: to }),
         Pods::Back { from, phase: PodsPhase::Grow, .. } if ground.surges => Some(Pods::Returning { surge: from }),
         Pods::Back { left, .. } if ground.surges => Some(Pods::Returning { surge: left }),
@@ -285,7 +297,7 @@ pub(super) fn resized(rollout: &Rollout, step: u32, shape: &Shape, ground: Groun
     next.extra = shape.extra.map(|pods| pods.max(ground.target(rollout, step)));
     let Pods::Held { size, from, to, phase, .. } = shape.pods else { return next };
     let new_size = ground.size;
-    if size == new_size || ground.elastic {
+    if size == new_size || ground.elastic || ground.keeps_size {
         return next;
     }
     if rollout.style == Style::BlueGreen {

@@ -207,7 +207,7 @@ pub(super) fn ground(input: &Input<'_>, state: &State) -> Result<Ground, RenderE
         Phase::Paused if state.rollback.is_some() => stable,
         _ => input.candidate.unwrap_or(stable),
     };
-    Ground::of(input.rollout, objects, counted(input, Some(state)))
+    Ok(Ground::of(input.rollout, objects, counted(input, Some(state)))?.held(&state.shape))
 }
 
 /// The size that the cluster tells; where nobody looked, the one of the newest move.

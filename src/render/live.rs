@@ -60,7 +60,7 @@ pub fn set_digest(objects: &ObjectSet) -> String {
 /// Everything about these objects that a release of `rollout` cannot work with.
 pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> {
     let object = workload(objects, &rollout.workload)?;
-    Kind::of(&rollout.workload)?.check(object)?;
+    Kind::of(&rollout.workload)?.check(object, rollout.style)?;
     extra::check(objects, object, rollout)?;
     autoscaler::check(objects, object, rollout)?;
     match traffic::check(objects, rollout).into_iter().next() {

@@ -260,7 +260,7 @@ fn our_rules() {
         ),
         // what comes later
         (canary(step).replace("kind: Deployment", "kind: DaemonSet"), "not-supported-yet", "a DaemonSet of apps/v1"),
-        (blue_green(&kind_of_clones(&canary(step))), "not-supported-yet", "the blueGreen style of a CloneSet"),
+        (blue_green(&kind_of_clones(&canary(step))), "kruise", "every step of a CloneSet's blueGreen release takes all pods"),
         (
             canary(step).replace("namespace: prod", "annotations: {rollouts.kruise.io/trafficrouting: t}"),
             "not-supported-yet",

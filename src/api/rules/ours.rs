@@ -121,7 +121,7 @@ pub(super) fn capabilities(
         _ => {}
     }
     if style == Style::BlueGreen && workload.kind == "CloneSet" {
-        found.push(not_yet(at, "the blueGreen style of a CloneSet").hint("`canary` updates it in batches").at_key());
+        whole_steps(strategy, at, found);
     }
     if style == Style::Partition && strategy.canary.as_ref().is_some_and(|canary| canary.patch_pod_template_metadata.is_some()) {
         let message = "`patchPodTemplateMetadata` has no effect without a second Deployment";
@@ -134,6 +134,19 @@ pub(super) fn capabilities(
     if reference.is_some() {
         let message = "`trafficRoutingRef` has no effect; Kruise does not read it either";
         found.push(Finding::warning("no-effect", &at.key("trafficRoutingRef"), message).at_key());
+    }
+}
+
+/// A CloneSet's controller makes all surge pods at once, and of a larger surge later only some (Kruise's documentation wants every
+/// step of such a release to be 100 %).
+fn whole_steps(strategy: &Strategy<Step>, at: &Path, found: &mut Vec<Finding>) {
+    let steps = strategy.blue_green.iter().flat_map(|blue_green| &blue_green.steps);
+    for (index, step) in steps.enumerate() {
+        if step.replicas.as_ref().is_some_and(|amount| amount.percent() != Some(100)) {
+            let message = "every step of a CloneSet's blueGreen release takes all pods: `replicas: 100%`";
+            let hint = "its steps differ in `traffic`; `canary` updates a CloneSet in batches";
+            found.push(Finding::error("kruise", &at.key("steps").index(index).key("replicas"), message).hint(hint));
+        }
     }
 }
 

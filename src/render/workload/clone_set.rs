@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Reach, RenderError, partition, unusable};
+use super::{Reach, RenderError, deployment, partition, unusable};
+use crate::api::Style;
 use crate::manifest::Object;
 
 /// A step in percent writes a percentage (Kruise, `ParseIntegerAsPercentageIfPossible`), so that the parts follow a size that
@@ -27,11 +28,40 @@ pub fn stays_old(percent: u64, size: u32) -> u32 {
     if kept == size && size > 1 && percent < 100 { size - 1 } else { kept }
 }
 
-pub(super) fn check(workload: &Object) -> Result<(), RenderError> {
+pub(super) fn check(workload: &Object, style: Style) -> Result<(), RenderError> {
     if workload.get("/spec/updateStrategy/paused") == Some(&Value::Bool(true)) {
         return Err(unusable(workload, "`updateStrategy.paused: true` stops its controller; remove it from the source"));
     }
+    let limit = workload.get("/spec/scaleStrategy/maxUnavailable").filter(|limit| !limit.is_null());
+    if let (Style::BlueGreen, Some(limit)) = (style, limit) {
+        return Err(unusable(
+            workload,
+            format!(
+                "`scaleStrategy.maxUnavailable: {limit}` lets no pod come while others are unavailable, and all pods count so in a \
+                 blueGreen release: remove it from the source, or use `canary`"
+            ),
+        ));
+    }
     Ok(())
+}
+
+/// All pods twice, as Kruise has it (`bluegreenstyle/cloneset`): pods of both versions count as unavailable by `minReadySeconds`, so
+/// that with `maxUnavailable: 0` none that is Ready goes.
+///
+/// The size stays what it was when the pods came: where both versions are held, its controller makes some of the pods of another
+/// size, or none, and only new ones (`calculateDiffsWithExpectation`). The workload's own size comes with its own strategy.
+pub(super) fn surge(workload: &mut Object, reach: Reach) {
+    workload.set(&["spec", "minReadySeconds"], json!(deployment::MIN_READY_SECONDS));
+    // Newer CloneSets have one, which must be the longer of the two.
+    if workload.get("/spec/progressDeadlineSeconds").is_some() {
+        workload.set(&["spec", "progressDeadlineSeconds"], json!(deployment::PROGRESS_DEADLINE_SECONDS));
+    }
+    workload.remove(&["spec", "updateStrategy", "partition"]);
+    workload.set(&["spec", "updateStrategy", "maxSurge"], json!("100%"));
+    workload.set(&["spec", "updateStrategy", "maxUnavailable"], json!(0));
+    if workload.get("/spec/replicas").is_some() {
+        workload.set(&["spec", "replicas"], json!(reach.size));
+    }
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use crate::render::workload::{Reach, WayBack};
 use crate::render::{PodsPhase, RenderError};
 
 /// One less than the largest, as Kruise has it: the controller computes with the value plus one.
-const MIN_READY_SECONDS: u32 = 2_147_483_646;
+pub(super) const MIN_READY_SECONDS: u32 = 2_147_483_646;
 /// Must be greater than `minReadySeconds` (API validation).
-const PROGRESS_DEADLINE_SECONDS: u32 = 2_147_483_647;
+pub(super) const PROGRESS_DEADLINE_SECONDS: u32 = 2_147_483_647;
 
 /// `spec.replicas`, 1 where it is not set (the API's default).
 pub fn size(deployment: &Object) -> u32 {

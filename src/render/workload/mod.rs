@@ -17,7 +17,7 @@ pub use clone_set::stays_old;
 use serde_json::Value;
 
 use super::{PodsPhase, RenderError};
-use crate::api::{Amount, WorkloadRef};
+use crate::api::{Amount, Style, WorkloadRef};
 use crate::manifest::Object;
 
 /// A kind of workload that can be released.
@@ -138,6 +138,11 @@ impl Kind {
         self.is_ordinal(workload) && workload.text("/spec/podManagementPolicy") != Some("Parallel")
     }
 
+    /// Whether the workload keeps the size of its release's first step until its own strategy takes over.
+    pub fn keeps_size(self, style: Style) -> bool {
+        self == Self::CloneSet && style == Style::BlueGreen
+    }
+
     /// Whether the workload's own strategy would keep some pods at an older version for ever.
     pub fn holds_back(self, workload: &Object) -> bool {
         self.partition().is_some_and(|path| partition::holds_back(workload, path))
@@ -158,14 +163,14 @@ impl Kind {
     ///
     /// # Errors
     /// The field that stands against it, and why.
-    pub fn check(self, workload: &Object) -> Result<(), RenderError> {
+    pub fn check(self, workload: &Object, style: Style) -> Result<(), RenderError> {
         if !workload.get("/spec/template").is_some_and(Value::is_object) {
             return Err(unusable(workload, "`spec.template` is missing"));
         }
         match self {
             Self::Deployment => deployment::check(workload),
             Self::StatefulSet => stateful_set::check(workload),
-            Self::CloneSet => clone_set::check(workload),
+            Self::CloneSet => clone_set::check(workload, style),
             Self::AdvancedStatefulSet => advanced_stateful_set::check(workload),
             Self::AdvancedDaemonSet => advanced_daemon_set::check(workload),
         }
@@ -179,6 +184,8 @@ impl Kind {
                 workload.set(&["spec", "updateStrategy", "type"], Value::String("RollingUpdate".to_owned()));
                 self.set_partition(workload, partition::pods(reach));
             }
+            // Pods that have a partition never surge: this is a blueGreen release.
+            Self::CloneSet if reach.phase == PodsPhase::Grow => clone_set::surge(workload, reach),
             Self::CloneSet => self.set_partition(workload, clone_set::partition(reach)),
             Self::AdvancedDaemonSet => {
                 let partition = advanced_daemon_set::partition(reach, workload.api_version());

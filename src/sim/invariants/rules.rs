@@ -11,7 +11,7 @@ use crate::api::{Amount, Gate, Pause, Rollout, Style};
 use crate::engine::{self, Command, History, Input, Leg, Phase, State};
 use crate::manifest::ObjectSet;
 use crate::reconcile::layout::AppId;
-use crate::render::workload::stays_old;
+use crate::render::workload::{Kind, stays_old};
 use crate::render::{self, Pods, REVISION_LABEL, Routes};
 use crate::sim::cluster::IntOrPercent;
 
@@ -186,7 +186,10 @@ fn pods_never_shrink(step: &Step, before: &Side, after: &Side, say: &mut impl Fn
     };
     // Of a workload whose size is the cluster's, the move that follows a change of size says so itself.
     let counted = size(after).is_none() && held(before) != held(after);
-    let resized = counted || (kind(step) == "sync" && size(before) != size(after));
+    // Where a size waits for the end of the release, it comes with the workload's own strategy.
+    let keeps = Kind::of(&after.rollout.workload).is_ok_and(|kind| kind.keeps_size(after.rollout.style));
+    let came = keeps && after.state.shape.pods == Pods::Candidate && held(before).is_some() && held(before) != size(after);
+    let resized = counted || came || (kind(step) == "sync" && size(before) != size(after));
     if is < was && !resized && kind(step) != "restore-pods" {
         say(Rule::PodsNeverShrink, format!("{was} updated pods become {is}"));
     }

@@ -9,13 +9,16 @@ fn count<'a>(pods: impl Iterator<Item = &'a Seen>) -> u32 {
 }
 
 impl Cluster {
-    /// Scales first: what is missing comes in the revision that is short, what is too much goes from the one with too many.
+    /// Scales first: what is missing comes in the revision that is short, what is too much goes from the one with too many. The sums
+    /// are those of Kruise's `calculateDiffsWithExpectation`, without its hooks and pods that somebody named for deletion.
     pub(super) fn sync_clones(&mut self, key: &ObjectKey, spec: &Spec, seen: &[Seen], current: u64, update: u64) {
         let active: Vec<Seen> = seen.iter().copied().filter(|pod| !pod.terminating).collect();
         let (new, old): (Vec<&Seen>, Vec<&Seen>) = active.iter().partition(|pod| pod.owner == update);
         let (has, has_old, kept) = (count(active.iter()), count(old.iter().copied()), spec.kept());
         let behind = has_old.saturating_sub(kept);
-        let room = if spec.paused { 0 } else { spec.max_surge.of(spec.replicas, true).min(behind) };
+        // Pods of the newest revision that are still to come: the surge is for them, and ends with them.
+        let to_come = spec.replicas.saturating_sub(kept).saturating_sub(count(new.iter().copied()));
+        let room = if spec.paused { 0 } else { spec.max_surge.of(spec.replicas, true).min(behind).min(to_come) };
         let wanted = spec.replicas.saturating_add(room);
         if has < wanted {
             let short = kept.saturating_sub(has_old).min(wanted - has);
@@ -24,20 +27,36 @@ impl Cluster {
             }
             return;
         }
+        let unavailable = count(active.iter().filter(|pod| !pod.available));
+        let may_go = spec.may_be_missing().saturating_add(has).saturating_sub(spec.replicas);
         if has > wanted {
             // Those that are not available go first; of the others, the old ones that shall not stay.
             let mut goes: Vec<&Seen> = Vec::new();
             let mut sorted = old.clone();
-            sorted.sort_by_key(|pod| pod.available);
+            sorted.sort_by_key(|pod| (pod.ready, pod.available));
             goes.extend(sorted.iter().take(behind as usize));
-            let mut sorted = new;
-            sorted.sort_by_key(|pod| pod.available);
+            let mut sorted = new.clone();
+            sorted.sort_by_key(|pod| (pod.ready, pod.available));
             goes.extend(sorted);
-            goes.into_iter().take((has - wanted) as usize).for_each(|pod| self.terminate(pod.uid));
-            return;
+            // Pods that are not Ready are missed by nobody.
+            let mut ready_may_go = may_go.saturating_sub(unavailable);
+            let mut gone = false;
+            for pod in goes.into_iter().take((has - wanted) as usize) {
+                if pod.ready && ready_may_go == 0 {
+                    continue;
+                }
+                ready_may_go -= u32::from(pod.ready);
+                gone = true;
+                self.terminate(pod.uid);
+            }
+            if gone {
+                return;
+            }
         }
+        let new_unavailable = count(new.iter().copied().filter(|pod| !pod.available));
+        let most = behind.min(to_come).min(may_go.saturating_sub(new_unavailable));
         if !spec.paused {
-            self.replace_some(key, spec, old, count(active.iter().filter(|pod| pod.available)), behind);
+            self.replace_some(key, spec, old, count(active.iter().filter(|pod| pod.available)), most);
         }
     }
 

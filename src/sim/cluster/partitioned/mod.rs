@@ -106,6 +106,7 @@ struct Seen {
     owner: u64,
     ordinal: u32,
     terminating: bool,
+    ready: bool,
     available: bool,
 }
 
@@ -251,6 +252,7 @@ impl Cluster {
             owner: pod.owner,
             ordinal: pod.ordinal,
             terminating: pod.terminating,
+            ready: !pod.terminating && pod.ready_at.is_some(),
             available: !pod.terminating && pod.available(spec.min_ready_seconds, self.now),
         };
         let mut seen: Vec<Seen> = self.pods_of(key).map(see).collect();
