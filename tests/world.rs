@@ -1,5 +1,6 @@
 //! The world in memory: its controllers against the figures that were seen on real ones, its Git, its metrics.
 
+mod clones;
 mod figures;
 mod git;
 mod kit;

@@ -32,6 +32,19 @@ pub(super) fn check(workload: &Object, style: Style) -> Result<(), RenderError> 
     if workload.get("/spec/updateStrategy/paused") == Some(&Value::Bool(true)) {
         return Err(unusable(workload, "`updateStrategy.paused: true` stops its controller; remove it from the source"));
     }
+    match (workload.text("/spec/updateStrategy/type"), style) {
+        (Some("OnDelete"), _) => {
+            return Err(unusable(workload, "`updateStrategy.type: OnDelete` never replaces a pod; batches need another type"));
+        }
+        (Some("InPlaceOnly"), Style::BlueGreen) => {
+            return Err(unusable(
+                workload,
+                "`updateStrategy.type: InPlaceOnly` makes no new pods beside the old ones (Kruise's webhook refuses `maxSurge` with it): \
+                 use `InPlaceIfPossible` or `ReCreate`, or `canary` in the Rollout",
+            ));
+        }
+        _ => {}
+    }
     let limit = workload.get("/spec/scaleStrategy/maxUnavailable").filter(|limit| !limit.is_null());
     if let (Style::BlueGreen, Some(limit)) = (style, limit) {
         return Err(unusable(
@@ -46,7 +59,12 @@ pub(super) fn check(workload: &Object, style: Style) -> Result<(), RenderError> 
 }
 
 /// All pods twice, as Kruise has it (`bluegreenstyle/cloneset`): pods of both versions count as unavailable by `minReadySeconds`, so
-/// that with `maxUnavailable: 0` none that is Ready goes.
+/// that with `maxUnavailable: 0` none that is Ready goes. This holds from OpenKruise 1.1.0 on, where updated pods that are not
+/// available count against `maxUnavailable` (kruise#899, `limitUpdateIndexes`). Before it, old pods that are not available were
+/// replaced without limit: one for each new pod that was lost, or that a quota had not let come.
+///
+/// As soon as all new pods are there, the controller takes the surge for ended and the old pods for too many, and only spares
+/// those that are Ready (`Scale`, `deleteReadyLimit`): an old pod that stops being Ready goes, and none comes in its place.
 ///
 /// The size stays what it was when the pods came: where both versions are held, its controller makes some of the pods of another
 /// size, or none, and only new ones (`calculateDiffsWithExpectation`). The workload's own size comes with its own strategy.

@@ -10,7 +10,8 @@ fn count<'a>(pods: impl Iterator<Item = &'a Seen>) -> u32 {
 
 impl Cluster {
     /// Scales first: what is missing comes in the revision that is short, what is too much goes from the one with too many. The sums
-    /// are those of Kruise's `calculateDiffsWithExpectation`, without its hooks and pods that somebody named for deletion.
+    /// are those of Kruise's `calculateDiffsWithExpectation`, `Scale` and `limitUpdateIndexes` as of 1.1.0 and later (kruise#899: updated
+    /// pods that are not available count against `maxUnavailable`), without hooks and pods that somebody named for deletion.
     pub(super) fn sync_clones(&mut self, key: &ObjectKey, spec: &Spec, seen: &[Seen], current: u64, update: u64) {
         let active: Vec<Seen> = seen.iter().copied().filter(|pod| !pod.terminating).collect();
         let (new, old): (Vec<&Seen>, Vec<&Seen>) = active.iter().partition(|pod| pod.owner == update);
