@@ -73,8 +73,17 @@ fn every_example_is_tested() {
     let mut names: Vec<String> =
         std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let all =
-        ["helm", "ingress-nginx", "istio", "kruise", "kustomize-gateway-api", "lua", "open-kruise", "plain-deployment", "stateful-set"];
+    let all = [
+        "helm",
+        "ingress-nginx",
+        "istio",
+        "kruise",
+        "kustomize-gateway-api",
+        "lua",
+        "open-kruise",
+        "plain-deployment",
+        "stateful-set",
+    ];
     assert_eq!(names, all);
     for name in names {
         let readme = std::fs::read_to_string(root.join(&name).join("README.md")).unwrap();

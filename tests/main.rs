@@ -21,6 +21,7 @@ mod lua;
 mod manifest;
 mod metrics;
 mod observe;
+mod obstacles;
 mod reconcile;
 mod scenarios;
 mod source;

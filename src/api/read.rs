@@ -62,6 +62,7 @@ pub struct Document {
 
 /// What a document means.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "one for each document that is read, and none is kept")]
 pub enum Meaning {
     Rollout(model::Rollout),
     Repository(model::Repository),

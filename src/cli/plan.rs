@@ -4,13 +4,14 @@ use serde_json::json;
 use similar::TextDiff;
 
 use super::exit::{Exit, Failure};
-use super::terminal::{BOLD, CYAN, DIM, GREEN, RED, Terminal, styled};
+use super::terminal::{BOLD, CYAN, DIM, GREEN, RED, Terminal, YELLOW, styled};
 use crate::api::{Amount, Pause, Rollout, Step, Style};
 use crate::engine::{self, Planned, Reason};
 use crate::manifest::{self, ObjectSet};
 use crate::reconcile::Forecast;
+use crate::render::obstacles::{Obstacle, Peak, obstacles};
 use crate::render::traffic;
-use crate::render::{Pods, Routes};
+use crate::render::{self, Pods, Routes};
 
 pub(super) fn show(terminal: &mut Terminal, forecast: &Forecast, diff: bool) -> Result<Exit, Failure> {
     if terminal.is_json() {
@@ -69,11 +70,37 @@ pub(super) fn show(terminal: &mut Terminal, forecast: &Forecast, diff: bool) -> 
         }
         before = &planned.commit.live.objects;
     }
+    for (number, obstacle) in warnings(forecast) {
+        terminal.line(format!("{} commit {number}: {}: {}", styled(YELLOW, "warning:"), obstacle.object, obstacle.text));
+        terminal.line(styled(DIM, format!("  = help: {}", obstacle.hint)));
+    }
     terminal.line("");
     for (index, step) in forecast.rollout.steps.iter().enumerate() {
         terminal.line(styled(DIM, gates_of(&forecast.rollout, index, step)));
     }
     Ok(Exit::Done)
+}
+
+/// What may keep pods of these commits from coming: each obstacle once, at its worst, with the number of the first commit that
+/// meets it.
+fn warnings(forecast: &Forecast) -> Vec<(usize, Obstacle)> {
+    let mut found: Vec<(usize, u32, Obstacle)> = Vec::new();
+    for (index, planned) in forecast.planned.iter().enumerate() {
+        let (_, all) = planned.pods;
+        let live = &planned.commit.live.objects;
+        let Ok(size) = render::size(&forecast.rollout, live) else { continue };
+        let mixed = !matches!(planned.commit.state.shape.pods, Pods::Stable) || planned.commit.state.shape.extra.is_some();
+        // Where the cluster alone knows the size, no more pods than that are counted.
+        let peak = Peak { size: size.unwrap_or(all), pods: all, mixed };
+        for obstacle in obstacles(&forecast.rollout, live, peak) {
+            match found.iter_mut().find(|(_, _, known)| (&known.object, &known.hint) == (&obstacle.object, &obstacle.hint)) {
+                Some((_, worst, known)) if all > *worst => (*worst, *known) = (all, obstacle),
+                Some(_) => {}
+                None => found.push((index + 1, all, obstacle)),
+            }
+        }
+    }
+    found.into_iter().map(|(number, _, obstacle)| (number, obstacle)).collect()
 }
 
 /// The gates of a step in a line.
@@ -182,5 +209,11 @@ fn as_json(forecast: &Forecast) -> serde_json::Value {
         "observed": forecast.observed,
         "hold": forecast.hold,
         "commits": commits,
+        "warnings": warnings(forecast).iter().map(|(number, obstacle)| json!({
+            "commit": number,
+            "object": obstacle.object.to_string(),
+            "text": obstacle.text,
+            "hint": obstacle.hint,
+        })).collect::<Vec<_>>(),
     })
 }

@@ -258,7 +258,9 @@ pub(super) fn fresh(tree: &GitTree<'_>, directory: &str, options: &Options, rend
     // What a program renders can be wrong in files anywhere in the repository.
     let is_alone = || matches!(source::renderer(tree, directory, options), Ok(None)) && !names_a_chart(tree, directory, options);
     let path = if result.is_err() && !is_alone() { "" } else { directory };
-    let ground = Ground { path: path.to_owned(), identity: tree.identity(path)?, scripts: tree.identity(SCRIPTS)?, seen: Instant::now() };
+    #[allow(clippy::disallowed_methods, reason = "says when a program that failed is asked again; decides nothing")]
+    let seen = Instant::now();
+    let ground = Ground { path: path.to_owned(), identity: tree.identity(path)?, scripts: tree.identity(SCRIPTS)?, seen };
     // What the mirror could not give is no property of the source: it is read again.
     if !result.as_ref().is_err_and(Trouble::is_local) {
         renders.insert(directory.to_owned(), (ground, result.clone()));

@@ -2,6 +2,8 @@
 //! [`Shape`]; nothing else goes in, so anybody can compute it again from Git alone.
 
 mod live;
+pub mod obstacles;
+mod selector;
 mod shape;
 pub mod traffic;
 pub mod workload;

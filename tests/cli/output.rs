@@ -120,3 +120,19 @@ fn a_plan_shows_pods_gates_and_differences() {
     desk.windlass(&["run", "--until-done"]).exits(0);
     desk.windlass(&["plan"]).exits(0).tells(&["nothing to do, the live branch is where the source leads"]);
 }
+
+#[test]
+fn a_plan_warns_of_what_may_keep_pods_from_coming() {
+    let desk = adopted(&["web"]);
+    let quota = "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: team}\nspec: {hard: {pods: 4}}\n";
+    desk.write("apps/web/quota.yaml", quota).commit("a quota");
+    desk.windlass(&["run"]).exits(0);
+    desk.windlass(&["plan"]).exits(0);
+    desk.edit("apps/web/app.yaml", ":1'", ":2'").commit("version 2");
+    desk.windlass(&["plan"]).exits(0).tells(&[
+        "warning: commit 1: ResourceQuota team: 5 pods at once need `pods: 5` for this workload alone, and it allows 4",
+        "  = help: raise `spec.hard.pods`",
+    ]);
+    let plan = desk.windlass(&["plan", "--output", "json"]).exits(0).json();
+    assert_eq!((&plan["warnings"][0]["commit"], &plan["warnings"][0]["object"]), (&1.into(), &"ResourceQuota team".into()));
+}
