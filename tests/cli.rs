@@ -11,6 +11,7 @@ mod people;
 mod race;
 mod reference;
 mod routes;
+mod scopes;
 mod sources;
 mod trouble;
 mod words;

@@ -6,7 +6,7 @@ use crate::cli::desk::{Desk, is_there};
 use crate::metrics::server::Server;
 
 /// A copy of the example as a repository, with a clock instead of a cluster and with pauses of no time.
-fn copy(name: &str) -> Desk {
+pub(crate) fn copy(name: &str) -> Desk {
     let desk = Desk::new();
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
     for (path, text) in files(&root) {
@@ -82,6 +82,7 @@ fn every_example_is_tested() {
         "lua",
         "open-kruise",
         "plain-deployment",
+        "several-rollouts",
         "stateful-set",
     ];
     assert_eq!(names, all);
@@ -139,6 +140,32 @@ fn helm() {
     let made = release(&desk, "hello", &[], 0);
     assert_eq!(made[..4], steps);
     assert_eq!(made.last().unwrap(), "release 2 complete");
+}
+
+#[test]
+fn several_rollouts() {
+    let desk = copy("several-rollouts");
+    desk.windlass(&["run"]).exits(0);
+    assert_eq!(
+        desk.subjects(""),
+        ["rest of apps/shop: adopt the source as it is", "api: adopt the source as it is", "web: adopt the source as it is"]
+    );
+    desk.edit("apps/shop/common.yaml", "EUR", "USD").commit("another currency");
+    let before = desk.live();
+    desk.windlass(&["run"]).exits(0);
+    assert_eq!(desk.subjects(&before), ["rest of apps/shop: sync"]);
+    desk.edit("apps/shop/web.yaml", "web:1.0.0", "web:1.1.0").commit("web 1.1.0");
+    assert_eq!(
+        release(&desk, "web", &[], 0),
+        [
+            "step 1/2, grow to 1 of 4 pods",
+            "step 1/2, shift to 1 of 4 pods",
+            "step 2/2, grow to 4 of 4 pods",
+            "step 2/2, shift to 4 of 4 pods",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
+    );
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod observe;
 mod obstacles;
 mod reconcile;
 mod scenarios;
+mod scopes;
 mod source;
 mod traffic;
 mod workloads;

@@ -2,6 +2,7 @@
 
 mod counted;
 mod renders;
+mod shared;
 
 use std::cell::Cell;
 

@@ -58,7 +58,7 @@ pub fn init(terminal: &mut Terminal, args: &InitArgs) -> Result<Exit, Failure> {
 
 fn refused(terminal: &mut Terminal, error: &init::InitError) -> Failure {
     if let init::InitError::Invalid { findings, .. } = error {
-        let outcome = validate::Outcome { findings: findings.clone(), files_checked: 1 };
+        let outcome = validate::Outcome { findings: findings.clone(), files_checked: 1, ..Default::default() };
         terminal.note(validate::render_text(&outcome, true).trim_end());
     }
     Failure { exit: Exit::Findings, text: error.to_string(), hints: Vec::new(), code: "init" }

@@ -13,6 +13,7 @@ mod open;
 mod plan;
 mod run;
 pub mod schema;
+mod scopes;
 mod status;
 mod terminal;
 pub mod validate;

@@ -28,7 +28,10 @@ fn config(global: &Global) -> Result<Config, Failure> {
     let mut read = api::read_bytes(&path.display().to_string(), &content);
     read.findings.retain(Diagnostic::is_error);
     if !read.findings.is_empty() {
-        let text = super::validate::render_text(&super::validate::Outcome { findings: read.findings, files_checked: 1 }, false);
+        let text = super::validate::render_text(
+            &super::validate::Outcome { findings: read.findings, files_checked: 1, ..Default::default() },
+            false,
+        );
         return Err(Failure { exit: Exit::Usage, text: text.trim_end().to_owned(), hints: Vec::new(), code: "config" });
     }
     let config = read.documents.into_iter().find_map(|document| match document.into_meaning() {

@@ -18,6 +18,20 @@ pub(super) fn show(terminal: &mut Terminal, forecast: &Forecast, diff: bool) -> 
         terminal.json(&as_json(forecast));
         return Ok(Exit::Done);
     }
+    if let Some(shared) = &forecast.shared {
+        for line in super::scopes::lines(&shared.directory, &shared.scopes) {
+            terminal.line(line);
+        }
+        let shown = |keys: &[manifest::ObjectKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        for (what, keys) in
+            [("follow the source first, at once", &shared.changes), ("change hands first, as they are", &shared.hands)]
+        {
+            if !keys.is_empty() {
+                terminal.line(format!("  {what}: {}", shown(keys)));
+            }
+        }
+        terminal.line("");
+    }
     if forecast.planned.is_empty() {
         match &forecast.hold {
             None => terminal.line(format!("{}: nothing to do, the live branch is where the source leads", forecast.app)),
@@ -203,7 +217,7 @@ fn as_json(forecast: &Forecast) -> serde_json::Value {
         commits.push(planned_json(planned, before));
         before = &planned.commit.live.objects;
     }
-    json!({
+    let mut value = json!({
         "app": forecast.app.to_string(),
         "source": forecast.source,
         "observed": forecast.observed,
@@ -215,5 +229,11 @@ fn as_json(forecast: &Forecast) -> serde_json::Value {
             "text": obstacle.text,
             "hint": obstacle.hint,
         })).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(shared) = &forecast.shared {
+        let names = |keys: &[manifest::ObjectKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+        value["scopes"] = super::scopes::as_json(&shared.scopes);
+        value["rest"] = json!({"changes": names(&shared.changes), "changeHands": names(&shared.hands)});
+    }
+    value
 }

@@ -11,8 +11,10 @@ use super::folder;
 
 mod charts;
 mod routes;
+mod scopes;
 mod show;
 
+pub use scopes::Shared;
 pub use show::{render_github, render_json, render_text};
 
 /// What was found.
@@ -21,6 +23,8 @@ pub struct Outcome {
     /// By file, then by place.
     pub findings: Vec<Diagnostic>,
     pub files_checked: usize,
+    /// Directories with several Rollouts.
+    pub shared: Vec<Shared>,
 }
 
 impl Outcome {
@@ -83,7 +87,13 @@ pub fn run(paths: &[PathBuf], metric_sources: Option<&[String]>) -> Outcome {
     for document in by_folder.values().flatten() {
         found.extend(queries(document));
     }
+    let mut shared = Vec::new();
     for (folder, documents) in &by_folder {
+        let shown = documents.first().and_then(|document| Path::new(document.file()).parent()).unwrap_or_else(|| Path::new(""));
+        if let Some((directory, findings)) = scopes::judge(folder, &shown.display().to_string(), documents) {
+            shared.push(directory);
+            found.extend(findings);
+        }
         // What helm makes of a chart elsewhere is no file in this folder.
         let is_rendered =
             |document: &&Document| matches!(document.meaning(), Meaning::Rollout(rollout) if rollout.helm.is_some());
@@ -110,7 +120,7 @@ pub fn run(paths: &[PathBuf], metric_sources: Option<&[String]>) -> Outcome {
     found.append(&mut walk.findings);
     found.sort_by(|left, right| left.order().cmp(&right.order()));
     found.dedup();
-    Outcome { findings: found, files_checked: walk.seen.len() }
+    Outcome { findings: found, files_checked: walk.seen.len(), shared }
 }
 
 /// The objects that a directory renders to, where the files say it.

@@ -97,6 +97,7 @@ fn adopt(input: &Input<'_>) -> Result<Decision, RenderError> {
         shape: Shape::stable(false),
         mark: String::new(),
         tree: String::new(),
+        files: Vec::new(),
         parent: None,
         moved_at: input.now,
         waiting_since: None,

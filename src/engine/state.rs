@@ -32,8 +32,11 @@ pub struct State {
     pub shape: Shape,
     /// The value of the live workload's `windlass.dev/commit-tree`.
     pub mark: String,
-    /// Git's id of the live path's tree.
+    /// Git's id of the live path's tree; where several Rollouts share it, a digest of this one's `files`.
     pub tree: String,
+    /// The files of the live path that are this app's, where several Rollouts share it; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
     /// The commit that this state's commit was made on; a copy of the state on any other parent is a revert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,

@@ -1,6 +1,6 @@
 //! Kubernetes objects as plain values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -192,7 +192,13 @@ impl ObjectSet {
     /// namespace where two objects would collide, and a digest where these still do or the name is too long for a file.
     /// Every name is different, is one path part and starts with no dot, whatever the objects are called.
     pub fn file_stems(&self) -> BTreeMap<&ObjectKey, String> {
-        super::stems::stems(self.0.keys())
+        self.file_stems_beside(&BTreeSet::new())
+    }
+
+    /// The same beside `taken`, names that stand there for other objects. An object whose longest name is taken keeps it: only
+    /// the object itself has that name.
+    pub fn file_stems_beside(&self, taken: &BTreeSet<String>) -> BTreeMap<&ObjectKey, String> {
+        super::stems::stems(self.0.keys(), taken)
     }
 }
 

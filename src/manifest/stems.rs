@@ -1,6 +1,6 @@
 //! File names for objects.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
 
@@ -9,29 +9,31 @@ use super::object::ObjectKey;
 /// The longest name, bytes: file systems take 255, and an extension follows.
 const LONGEST: usize = 200;
 
-pub(super) fn stems<'a>(keys: impl Iterator<Item = &'a ObjectKey>) -> BTreeMap<&'a ObjectKey, String> {
+/// `taken`: names that stand there for other objects.
+pub(super) fn stems<'a>(keys: impl Iterator<Item = &'a ObjectKey>, taken: &BTreeSet<String>) -> BTreeMap<&'a ObjectKey, String> {
     let forms: [fn(&ObjectKey) -> String; 4] = [short, with_group, with_namespace, with_digest];
     let mut stems: BTreeMap<&ObjectKey, String> = keys.map(|key| (key, short(key))).collect();
     for form in forms.into_iter().skip(1) {
-        lengthen(&mut stems, form);
+        lengthen(&mut stems, form, taken);
     }
     // A name may be chosen so that it equals another's digest form; then that object takes its own. Digests differ, so
     // this comes to an end.
-    while lengthen(&mut stems, with_digest) {}
+    while lengthen(&mut stems, with_digest, taken) {}
     stems
 }
 
-/// Gives all objects that share a name the longer form. Says whether there were any.
-fn lengthen(stems: &mut BTreeMap<&ObjectKey, String>, form: fn(&ObjectKey) -> String) -> bool {
-    let mut count: HashMap<String, usize> = HashMap::new();
+/// Gives all objects that share a name the longer form. Says whether any name is another now.
+fn lengthen(stems: &mut BTreeMap<&ObjectKey, String>, form: fn(&ObjectKey) -> String, taken: &BTreeSet<String>) -> bool {
+    let mut count: HashMap<String, usize> = taken.iter().map(|name| (name.clone(), 1)).collect();
     for stem in stems.values() {
         *count.entry(stem.clone()).or_default() += 1;
     }
     let mut any = false;
     for (key, stem) in stems.iter_mut() {
         if count.get(stem).is_some_and(|times| *times > 1) {
-            *stem = form(key);
-            any = true;
+            let longer = form(key);
+            any |= *stem != longer;
+            *stem = longer;
         }
     }
     any

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::discover::App;
+use super::discover::{App, Origin};
 use super::gather::Gathered;
 use super::publish::{self, Frame};
 use super::rest::Resting;
+use super::tend::{RestReport, Written};
 use super::{AppReport, Made, Pass, Reconciler, Trouble};
 use crate::api::Repository;
 use crate::engine::{self, Decision, Move, State};
@@ -40,12 +41,28 @@ impl Reconciler<'_> {
         if !self.brief && self.memory.rest.is_silent() {
             self.memory.rest.forget();
         }
+        let mut earlier = Vec::new();
         for attempt in 1..=TRIES {
             let (heads, settings, apps) = self.look()?;
-            let mut pass = Pass::default();
+            let mut pass = Pass { commits: std::mem::take(&mut earlier), ..Pass::default() };
             let mut head = heads.live;
             let mut made = Vec::new();
             let mut beds: BTreeMap<String, Option<Vec<Resting>>> = BTreeMap::new();
+            let rests = self.tend_all(&heads, &settings, &apps, (&mut head, Some(&mut made)), last)?;
+            if rests.iter().any(|rest| rest.handed) {
+                // What the Rollouts have is another now: they are looked at anew, once that is published.
+                self.memory.walk = None;
+                match self.publish(&heads, head, made, &mut pass)? {
+                    Push::Done => {}
+                    Push::Moved => self.around.back_off(attempt),
+                }
+                earlier = pass.commits;
+                continue;
+            }
+            for rest in &rests {
+                beds.extend(rest.report.as_ref().map(|_| (rest.directory.clone(), None)));
+                pass.apps.extend(rest.report.clone());
+            }
             for app in apps {
                 let bed =
                     app.directory.as_ref().map(|directory| beds.entry(directory.clone()).or_insert_with(|| Some(Vec::new())));
@@ -53,6 +70,7 @@ impl Reconciler<'_> {
                     bed.map(Option::take);
                     continue;
                 }
+                let app = waiting(app, &rests);
                 let (report, commit, resting) = self.one(&heads, &settings, &app, head);
                 if let Some(trouble) = report.trouble.as_ref().filter(|trouble| !last && trouble.is_local()) {
                     return Err(trouble.clone());
@@ -78,32 +96,39 @@ impl Reconciler<'_> {
                     self.put_to_rest(directory, apps);
                 }
             }
-            let Some(new) = head.filter(|_| !made.is_empty()) else {
-                let live = heads.live.map_or_else(|| "none".to_owned(), |live| live.to_string());
-                tracing::debug!(source = %heads.source, live, "nothing is due");
-                return Ok(pass);
-            };
-            match self.repo.push(heads.live, new)? {
-                Push::Done => {
-                    self.memory.head = Some(new);
-                    for (app, commit, subject) in made {
-                        self.memory.learned.remove(&app);
-                        self.memory.rewritten.remove(&app);
-                        if let Ok(Some(home)) = self.repo.entry(commit, &app.home()) {
-                            self.memory.verified.insert(app.clone(), home.id);
-                        }
-                        tracing::info!(app = %app, commit = %commit, "{subject}");
-                        pass.commits.push(Made { app: app.to_string(), commit: commit.to_string(), subject });
-                    }
-                    return Ok(pass);
-                }
+            match self.publish(&heads, head, made, &mut pass)? {
+                Push::Done => return Ok(pass),
                 Push::Moved => {
                     tracing::debug!(attempt, "the live branch moved: decide again");
                     self.around.back_off(attempt);
+                    earlier = pass.commits;
                 }
             }
         }
         Err(Trouble::Busy(TRIES))
+    }
+
+    /// Moves the live branch to the newest of these commits.
+    fn publish(&mut self, heads: &Heads, head: Option<Oid>, made: Written, pass: &mut Pass) -> Result<Push, Trouble> {
+        let Some(new) = head.filter(|_| !made.is_empty()) else {
+            let live = heads.live.map_or_else(|| "none".to_owned(), |live| live.to_string());
+            tracing::debug!(source = %heads.source, live, "nothing is due");
+            return Ok(Push::Done);
+        };
+        if self.repo.push(heads.live, new)? == Push::Moved {
+            return Ok(Push::Moved);
+        }
+        self.memory.head = Some(new);
+        for (app, commit, subject) in made {
+            self.memory.learned.remove(&app);
+            self.memory.rewritten.remove(&app);
+            if let Ok(Some(home)) = self.repo.entry(commit, &app.home()) {
+                self.memory.verified.insert(app.clone(), home.id);
+            }
+            tracing::info!(app = %app, commit = %commit, "{subject}");
+            pass.commits.push(Made { app: app.to_string(), commit: commit.to_string(), subject });
+        }
+        Ok(Push::Done)
     }
 
     /// Looks at every app without writing anything.
@@ -117,7 +142,10 @@ impl Reconciler<'_> {
     fn try_status(&mut self, last: bool) -> Result<Pass, Trouble> {
         let (heads, settings, apps) = self.look_at_all()?;
         let mut pass = Pass::default();
+        let rests = self.tend_all(&heads, &settings, &apps, (&mut heads.live.clone(), None), last)?;
+        pass.apps.extend(rests.iter().filter_map(|rest| rest.report.clone()));
         for app in apps.iter().filter(|app| self.is_chosen(&app.id)).cloned().collect::<Vec<_>>() {
+            let app = waiting(app, &rests);
             let report = match self.gather(&heads, &settings, &app, false).and_then(|gathered| self.decide(&gathered)) {
                 Ok((decision, report)) => AppReport { hold: held(&decision, report.hold.clone()), ..report },
                 Err(trouble) if !last && trouble.is_local() => return Err(trouble),
@@ -125,6 +153,7 @@ impl Reconciler<'_> {
             };
             pass.apps.push(report);
         }
+        pass.apps.sort_by(|a, b| (&a.id, a.error.is_some()).cmp(&(&b.id, b.error.is_some())));
         Ok(pass)
     }
 
@@ -207,6 +236,7 @@ impl Reconciler<'_> {
         let frame = Frame {
             app: &gathered.id,
             rollout: &gathered.rollout,
+            files: gathered.shares.then(|| gathered.files()),
             command: gathered.command(),
             author: &settings.author,
             time: gathered.now.as_second(),
@@ -238,6 +268,15 @@ fn held(decision: &Decision, hold: Option<engine::Hold>) -> Option<engine::Hold>
     match decision {
         Decision::Hold(hold, _) => Some(hold.clone()),
         _ => hold,
+    }
+}
+
+/// An app that cannot go on before the rest of its directory does.
+fn waiting(app: App, rests: &[RestReport]) -> App {
+    let rest = rests.iter().find(|rest| app.parts.is_some() && Some(&rest.directory) == app.directory.as_ref());
+    match rest.filter(|rest| rest.waiting.contains(&app.id.name) && !matches!(app.origin, Origin::Gone)) {
+        Some(rest) => App { origin: Origin::Broken(Trouble::Invalid(rest.why.clone())), ..app },
+        None => app,
     }
 }
 

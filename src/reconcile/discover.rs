@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::layout::{AppId, recorded_apps};
 use super::rest::Rest;
+use super::shared::{self, Directory};
+use super::spec::Found;
 use super::tree::GitTree;
 use super::{Memory, Trouble, layout, scripts};
 use crate::api::{Repository, Rollout, SCRIPTS};
@@ -22,6 +24,21 @@ pub struct Fresh {
     pub objects: ObjectSet,
     pub inputs: BTreeMap<String, String>,
     pub command: Option<String>,
+}
+
+/// A rendered source directory, before it is told whose its objects are.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reading {
+    pub rollouts: Rollouts,
+    pub objects: ObjectSet,
+    pub inputs: BTreeMap<String, String>,
+    pub command: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Rollouts {
+    One(Box<Rollout>),
+    Several(Vec<Found>),
 }
 
 /// What is known of an app's source.
@@ -44,10 +61,12 @@ pub struct App {
     pub origin: Origin,
     /// The source directory; `None` where the state that knows it cannot be read.
     pub directory: Option<String>,
+    /// The source directory as a whole, where its Rollouts share it.
+    pub parts: Option<Rc<Directory>>,
 }
 
 /// What earlier looks rendered, by directory.
-pub(super) type Renders = HashMap<String, (Ground, Result<Rc<Fresh>, Trouble>)>;
+pub(super) type Renders = HashMap<String, (Ground, Result<Rc<Reading>, Trouble>)>;
 
 /// What an error depends on: while it is the same, so is the error.
 pub(super) struct Ground {
@@ -116,7 +135,7 @@ pub(super) fn apps(
     for directory in &directories {
         let here = known.get(directory).map(Vec::as_slice).unwrap_or_default();
         let recorded_here = || here.iter().filter_map(|id| recorded.get(id)?.as_ref().ok());
-        if !here.is_empty() && recorded_here().all(|state| is_unchanged(&tree, state)) {
+        if !here.is_empty() && recorded_here().all(|state| state.files.is_empty() && is_unchanged(&tree, state)) {
             renders.remove(directory);
             for id in here {
                 if let Some(Ok(state)) = recorded.remove(id) {
@@ -125,7 +144,50 @@ pub(super) fn apps(
             }
             continue;
         }
-        match fresh(&tree, directory, options, renders) {
+        let reading = reading(&tree, directory, options, renders);
+        let path = settings.live_path(directory);
+        let shared = reading.as_ref().is_ok_and(|reading| {
+            let known = here.iter().filter(|id| id.path == path).count();
+            matches!(reading.rollouts, Rollouts::Several(_)) || known > 1
+        });
+        let shared = shared || {
+            // One Rollout is left, or it has another name now.
+            let name = |id: &&AppId| reading.as_ref().is_ok_and(|reading| !reading.is_of(&id.name));
+            here.iter().filter(|id| id.path == path).any(|id| name(&id))
+        };
+        let shared = shared || heads.live.map_or(Ok(false), |live| layout::has_rest(repo, live, &path))?;
+        match reading {
+            Ok(reading) if shared => {
+                let claims = claims.get_or_insert_with(|| Claims::of(rest, &known, &directories));
+                if claims.asleep.iter().any(|id| id.path == path) {
+                    // An app has moved here from a directory that is gone, and would be missed in its sleep.
+                    rest.forget();
+                    return self::apps(repo, heads, settings, options, memory);
+                }
+                let granted = claims.claim(&path, directory);
+                // With the live path come the apps that it has from a directory that is there no more.
+                let is_homeless = |state: &Result<State, Trouble>| {
+                    granted && state.as_ref().map_or(true, |state| !directories.contains(&state.source.path))
+                };
+                let comes = |(id, state): &(&AppId, &Result<State, Trouble>)| {
+                    id.path == path && (here.contains(id) || is_homeless(state))
+                };
+                let ids: Vec<AppId> = recorded.iter().filter(comes).map(|(id, _)| id.clone()).collect();
+                let taken = ids.into_iter().filter_map(|id| Some((id.name.clone(), recorded.remove(&id)?))).collect();
+                let place = shared::Place { repo, heads, path: &path, directory };
+                let mut found = shared::apps(&place, &reading, taken)?;
+                let refused = match granted {
+                    false => Some(rival(directory, &path)),
+                    true => found.first().and_then(|app| collision(repo, heads, settings, directory, &app.id)),
+                };
+                if let Some(text) = refused {
+                    for app in &mut found {
+                        app.origin = Origin::Broken(Trouble::Invalid(text.clone()));
+                        app.parts = None;
+                    }
+                }
+                apps.extend(found);
+            }
             Err(trouble) => {
                 if here.is_empty() {
                     let path = settings.live_path(directory);
@@ -138,8 +200,9 @@ pub(super) fn apps(
                     }
                 }
             }
-            Ok(fresh) => {
-                let id = AppId { path: settings.live_path(directory), name: fresh.rollout.name.clone() };
+            Ok(reading) => {
+                let Some(fresh) = reading.one(directory) else { continue };
+                let id = AppId { path, name: fresh.rollout.name.clone() };
                 let claims = claims.get_or_insert_with(|| Claims::of(rest, &known, &directories));
                 if claims.asleep.contains(&id) {
                     // The app has moved here from a directory that is gone, and would be missed in its sleep.
@@ -147,10 +210,7 @@ pub(super) fn apps(
                     return self::apps(repo, heads, settings, options, memory);
                 }
                 if !claims.claim(&id.path, directory) {
-                    let origin = Origin::Broken(Trouble::Invalid(format!(
-                        "{directory}: another Rollout has the live path `{}` already; map one of them elsewhere with `paths` in .windlass.yaml",
-                        id.path
-                    )));
+                    let origin = Origin::Broken(Trouble::Invalid(rival(directory, &id.path)));
                     apps.push(App::new(id, None, origin, directory));
                     continue;
                 }
@@ -168,8 +228,11 @@ pub(super) fn apps(
     }
     for (id, state) in recorded {
         apps.push(match state {
-            Ok(state) => App { id, directory: Some(state.source.path.clone()), state: Some(state), origin: Origin::Gone },
-            Err(trouble) => App { id, state: None, origin: Origin::Broken(trouble), directory: None },
+            Ok(state) => {
+                let directory = Some(state.source.path.clone());
+                App { id, directory, state: Some(state), origin: Origin::Gone, parts: None }
+            }
+            Err(trouble) => App { id, state: None, origin: Origin::Broken(trouble), directory: None, parts: None },
         });
     }
     apps.sort_by(|a, b| (&a.id, a.state.is_none()).cmp(&(&b.id, b.state.is_none())));
@@ -177,9 +240,52 @@ pub(super) fn apps(
 }
 
 impl App {
-    fn new(id: AppId, state: Option<State>, origin: Origin, directory: &str) -> Self {
-        Self { id, state, origin, directory: Some(directory.to_owned()) }
+    pub(super) fn new(id: AppId, state: Option<State>, origin: Origin, directory: &str) -> Self {
+        Self { id, state, origin, directory: Some(directory.to_owned()), parts: None }
     }
+
+    /// Whether it has a part of its live path only: other Rollouts share it. While an app that was alone has not given away what is
+    /// others', all of it is its own.
+    pub(super) fn shares(&self) -> bool {
+        match &self.state {
+            Some(state) => !state.files.is_empty(),
+            None => self.parts.is_some(),
+        }
+    }
+}
+
+impl Reading {
+    /// The directory's only Rollout, with all objects.
+    pub(super) fn one(&self, directory: &str) -> Option<Rc<Fresh>> {
+        match &self.rollouts {
+            Rollouts::One(rollout) => Some(Rc::new(self.of(directory, rollout, self.objects.clone()))),
+            Rollouts::Several(_) => None,
+        }
+    }
+
+    /// What one of its Rollouts has of it.
+    pub(super) fn of(&self, directory: &str, rollout: &Rollout, objects: ObjectSet) -> Fresh {
+        Fresh {
+            directory: directory.to_owned(),
+            rollout: rollout.clone(),
+            objects,
+            inputs: self.inputs.clone(),
+            command: self.command.clone(),
+        }
+    }
+
+    fn is_of(&self, name: &str) -> bool {
+        match &self.rollouts {
+            Rollouts::One(rollout) => rollout.name == name,
+            Rollouts::Several(found) => found.iter().any(|found| found.name == name),
+        }
+    }
+}
+
+fn rival(directory: &str, path: &str) -> String {
+    format!(
+        "{directory}: another Rollout has the live path `{path}` already; map one of them elsewhere with `paths` in .windlass.yaml"
+    )
 }
 
 /// Which directory has which live path. One that the live branch remembers goes before one that is new.
@@ -245,11 +351,16 @@ fn directories(tree: &GitTree<'_>, settings: &Repository, found: &mut Known) -> 
 }
 
 /// Renders a directory, or takes what was rendered of the same inputs before.
-pub(super) fn fresh(tree: &GitTree<'_>, directory: &str, options: &Options, renders: &mut Renders) -> Result<Rc<Fresh>, Trouble> {
+pub(super) fn reading(
+    tree: &GitTree<'_>,
+    directory: &str,
+    options: &Options,
+    renders: &mut Renders,
+) -> Result<Rc<Reading>, Trouble> {
     use crate::source::Tree as _;
-    if let Some((ground, fresh)) = renders.get(directory) {
-        match fresh {
-            Ok(fresh) if scripts::same(tree, &fresh.inputs) => return Ok(fresh.clone()),
+    if let Some((ground, reading)) = renders.get(directory) {
+        match reading {
+            Ok(reading) if scripts::same(tree, &reading.inputs) => return Ok(reading.clone()),
             Err(trouble) if ground.holds(tree, trouble) => return Err(trouble.clone()),
             _ => {}
         }
@@ -273,24 +384,49 @@ fn names_a_chart(tree: &GitTree<'_>, directory: &str, options: &Options) -> bool
     !matches!(super::spec::chart(tree, directory, options), Ok(None))
 }
 
-fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Fresh, Trouble> {
+fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Reading, Trouble> {
     let chart = super::spec::chart(tree, directory, options)?;
     let options = &Options { chart, ..options.clone() };
     let open = Options { allow_secrets: true, ..options.clone() };
     let mut rendered = source::render(tree, directory, &open)?;
     let objects: ObjectSet = rendered.objects.into_iter().collect();
-    let rollout = super::spec::the_rollout(directory, &rendered.rollouts, &objects, tree, &mut rendered.inputs)?;
-    if rollout.helm.is_some() && super::spec::chart_of(&rollout) != options.chart {
-        return Err(Trouble::Invalid(format!(
-            "{directory}: `source.helm` stands in a template, which cannot say how it is rendered: move the Rollout beside Chart.yaml"
-        )));
-    }
-    if let Some(trouble) = scripts::fault(&rollout, &objects) {
-        return Err(trouble);
-    }
-    if !rollout.allow_secrets && objects.values().any(|object| object.kind() == "Secret") {
+    let chart = &options.chart;
+    let inputs = &mut rendered.inputs;
+    let mut rollouts = match super::spec::several(&rendered.rollouts, &objects, tree, inputs)? {
+        Some(found) => Rollouts::Several(found),
+        None => Rollouts::One(Box::new(super::spec::the_rollout(directory, &rendered.rollouts, &objects, tree, inputs)?)),
+    };
+    let open = match &mut rollouts {
+        Rollouts::One(rollout) => {
+            if let Some(trouble) = fault(directory, rollout, &objects, chart.as_ref()) {
+                return Err(trouble);
+            }
+            rollout.allow_secrets
+        }
+        Rollouts::Several(found) => {
+            for found in found.iter_mut() {
+                let trouble = found.rollout.as_ref().ok().and_then(|rollout| fault(directory, rollout, &objects, chart.as_ref()));
+                if let Some(trouble) = trouble {
+                    found.rollout = Err(trouble);
+                }
+            }
+            // A Secret may be anybody's: all must have said so.
+            found.iter().all(|found| found.rollout.as_ref().is_ok_and(|rollout| rollout.allow_secrets))
+        }
+    };
+    if !open && objects.values().any(|object| object.kind() == "Secret") {
         // Only the Rollout says whether a renderer's Secrets may stand in Git.
         source::render(tree, directory, &Options { allow_secrets: false, ..options.clone() })?;
     }
-    Ok(Fresh { directory: directory.to_owned(), rollout, objects, inputs: rendered.inputs, command: rendered.command })
+    Ok(Reading { rollouts, objects, inputs: rendered.inputs, command: rendered.command })
+}
+
+/// What is wrong with a Rollout that was read, beyond its own text.
+fn fault(directory: &str, rollout: &Rollout, objects: &ObjectSet, chart: Option<&source::Chart>) -> Option<Trouble> {
+    if rollout.helm.is_some() && super::spec::chart_of(rollout).as_ref() != chart {
+        return Some(Trouble::Invalid(format!(
+            "{directory}: `source.helm` stands in a template, which cannot say how it is rendered: move the Rollout beside Chart.yaml"
+        )));
+    }
+    scripts::fault(rollout, objects)
 }

@@ -10,7 +10,7 @@ use super::discover::{self, App, Fresh, Origin};
 use super::layout::{self, AppId};
 use super::lineage::OfMove;
 use super::rest::Resting;
-use super::{Reconciler, Trouble, history, spec};
+use super::{Reconciler, Trouble, history, shared, spec};
 use crate::api::{Metric, Observe, Repository, Rollout};
 use crate::engine::{self, Answer, Counts, Decision, History, Input, Look, Reason, Seen, Sight, Source, State};
 use crate::git::Heads;
@@ -37,9 +37,16 @@ pub(super) struct Gathered {
     pub looks: Vec<Look>,
     pub now: Timestamp,
     pub observed: bool,
+    /// It has a part of its live path only.
+    pub shares: bool,
 }
 
 impl Gathered {
+    /// The files of the live path that are the app's; empty: all, or none yet.
+    pub(super) fn files(&self) -> &[String] {
+        self.recorded.as_ref().map(|state| state.files.as_slice()).unwrap_or_default()
+    }
+
     pub(super) fn input(&self, now: Timestamp) -> Input<'_> {
         Input {
             rollout: &self.rollout,
@@ -209,7 +216,7 @@ impl Reconciler<'_> {
         let (rollout, fresh, spec_gone) = match &app.origin {
             Origin::Unchanged => (recorded_rollout()?, None, false),
             Origin::Gone => (recorded_rollout()?, None, true),
-            Origin::Fresh(fresh) => (fresh.rollout.clone(), Some(fresh.clone()), false),
+            Origin::Fresh(fresh) => (fresh.rollout.clone(), Some(shared::standing(repo, heads.live, app, fresh)?), false),
             // What is on its way back, or past its last gate, needs nothing of the source any more.
             Origin::Broken(_) if app.state.as_ref().is_some_and(|state| lenient || is_leaving(state)) => {
                 (recorded_rollout()?, None, false)
@@ -244,6 +251,7 @@ impl Reconciler<'_> {
             looks: Vec::new(),
             now,
             observed: observe.is_sight(),
+            shares: app.shares(),
         };
         if engine::wants_sight(&gathered.rollout, gathered.state.as_ref(), gathered.source().as_ref()) {
             gathered.seen = Some(self.sight(heads, &gathered, &observe));

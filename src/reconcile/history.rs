@@ -28,17 +28,14 @@ pub(super) fn of(
     let Some(state) = state else { return first_contact(repo, live, root, app) };
     let home = repo.entry(live, &app.home())?.map(|entry| entry.id);
     if memory.verified.get(app).copied() != home {
-        let walk = memory.walk.take().filter(|walk| walk.head == live);
-        let mut walk = walk.map_or_else(|| Walk::from(repo, live), Ok)?;
-        let newest = walk.brought(repo, &app.home())?;
-        memory.walk = Some(walk);
+        let newest = brought(repo, live, &app.home(), memory)?;
         // `None`: brought by a commit that the mirror does not hold, long ago.
         if let Some(newest) = newest.filter(|newest| Some(newest.parent.to_string()) != state.parent) {
             return reverted(repo, &newest, app);
         }
     }
-    if layout::live_id(repo, root, &app.path)? != state.tree {
-        let at = |commit: Oid| layout::live_id(repo, repo.commit(commit)?.tree, &app.path);
+    if layout::part_id(repo, root, &app.path, &state.files)? != state.tree {
+        let at = |commit: Oid| layout::part_id(repo, repo.commit(commit)?.tree, &app.path, &state.files);
         let newest = introduced(repo, live, at)?;
         let (commit, by) = newest.map_or_else(|| (live, "somebody".to_owned()), |newest| (newest.id, newest.author.name));
         return Ok(History::Foreign { commit: commit.to_string(), by });
@@ -47,6 +44,15 @@ pub(super) fn of(
         memory.verified.insert(app.clone(), home);
     }
     Ok(History::Ours)
+}
+
+/// The newest commit that changed a home; `None`: it lies before all that the mirror holds.
+pub(super) fn brought(repo: &dyn Repo, live: Oid, home: &str, memory: &mut Memory) -> Result<Option<Brought>, Trouble> {
+    let walk = memory.walk.take().filter(|walk| walk.head == live);
+    let mut walk = walk.map_or_else(|| Walk::from(repo, live), Ok)?;
+    let newest = walk.brought(repo, home)?;
+    memory.walk = Some(walk);
+    Ok(newest)
 }
 
 /// One walk from the live head back through its commits, as far as somebody asks: with many apps, each walking for itself
@@ -61,10 +67,10 @@ pub(super) struct Walk {
 
 /// A commit that brought what stands somewhere.
 #[derive(Clone)]
-struct Brought {
-    id: Oid,
-    parent: Oid,
-    by: String,
+pub(super) struct Brought {
+    pub id: Oid,
+    pub parent: Oid,
+    pub by: String,
 }
 
 impl Walk {
@@ -99,11 +105,21 @@ impl Walk {
 
 /// The live path must be empty when Windlass meets an app: what stands there is somebody's.
 fn first_contact(repo: &dyn Repo, live: Oid, root: Oid, app: &AppId) -> Result<History, Trouble> {
-    let Some(tree) = repo.entry_in(root, &app.path)? else { return Ok(History::Ours) };
+    if repo.entry_in(root, &layout::rest_home(&app.path))?.is_some() {
+        // Other Rollouts share the path. Whose its files are is looked at where this one's are written.
+        return Ok(History::Ours);
+    }
+    empty(repo, live, root, &app.path)?;
+    Ok(History::Ours)
+}
+
+/// Refuses a live path with files in it that Windlass does not know.
+pub(super) fn empty(repo: &dyn Repo, live: Oid, root: Oid, path: &str) -> Result<(), Trouble> {
+    let Some(tree) = repo.entry_in(root, path)? else { return Ok(()) };
     let files = repo.list(tree.id)?.into_iter().filter(|entry| entry.kind == EntryKind::File);
-    let own = |name: &str| app.path.is_empty() && name == ".gitattributes";
+    let own = |name: &str| path.is_empty() && name == ".gitattributes";
     if files.into_iter().any(|entry| !own(&entry.name)) {
-        let path = if app.path.is_empty() { "the live branch's root".to_owned() } else { app.path.clone() };
+        let path = if path.is_empty() { "the live branch's root".to_owned() } else { path.to_owned() };
         return Err(Trouble::Content {
             path,
             cause: format!(
@@ -112,11 +128,11 @@ fn first_contact(repo: &dyn Repo, live: Oid, root: Oid, app: &AppId) -> Result<H
             ),
         });
     }
-    Ok(History::Ours)
+    Ok(())
 }
 
 /// The commit that brought what `at` gives of `from`; `None` where the mirror's history does not reach that far.
-fn introduced<T: PartialEq>(
+pub(super) fn introduced<T: PartialEq>(
     repo: &dyn Repo,
     from: Oid,
     at: impl Fn(Oid) -> Result<T, Trouble>,

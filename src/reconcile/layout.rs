@@ -8,22 +8,25 @@
 //! .windlass/<live path>/<Rollout name>/lua/…        the scripts in force, by their paths in the source's .windlass/lua
 //! .windlass/<live path>/<Rollout name>/stable/…     slots: the rendered objects, one a file
 //! .windlass/<live path>/<Rollout name>/candidate/…
+//! .windlass/<live path>/_rest/record                only where several Rollouts share the path, JSON
 //! ```
 //! No file below `.windlass/` ends in `.yaml`, `.yml` or `.json`, so no applier takes it for a manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
 use super::Trouble;
 use crate::api::Rollout;
 use crate::engine::State;
-use crate::git::{EntryKind, Oid, Repo};
-use crate::manifest::{self, ObjectSet};
+use crate::git::{Entry, EntryKind, Oid, Repo};
+use crate::manifest::{self, Object, ObjectSet};
 use crate::render;
 
 /// The folder of everything that is not for appliers.
 pub const HOME: &str = ".windlass";
+/// What is no Rollout's alone, where an app's name would stand.
+pub const REST: &str = "_rest";
 const SUFFIX: &str = ".manifest";
 /// The folder of an app's scripts. They are files of their own, so that a person can read what changed in one.
 const LUA: &str = "lua";
@@ -66,6 +69,16 @@ pub fn join(a: &str, b: &str) -> String {
     }
 }
 
+/// The folder of what several Rollouts of one live path share. No Rollout can be called so.
+pub fn rest_home(path: &str) -> String {
+    join(&join(HOME, path), REST)
+}
+
+/// Whether several Rollouts share a live path, or have shared it.
+pub fn has_rest(repo: &dyn Repo, commit: Oid, path: &str) -> Result<bool, Trouble> {
+    Ok(repo.entry(commit, &rest_home(path))?.is_some())
+}
+
 /// The live path's files.
 pub fn live_files(objects: &ObjectSet, metadata: &str) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
     let mut files = files(objects, ".yaml")?;
@@ -74,7 +87,16 @@ pub fn live_files(objects: &ObjectSet, metadata: &str) -> Result<BTreeMap<String
 }
 
 fn files(objects: &ObjectSet, suffix: &str) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
-    let stems = objects.file_stems();
+    files_beside(objects, suffix, &BTreeSet::new())
+}
+
+/// One file for each object. `taken`: names without their ending that stand there for other objects.
+pub(super) fn files_beside(
+    objects: &ObjectSet,
+    suffix: &str,
+    taken: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
+    let stems = objects.file_stems_beside(taken);
     let mut files = BTreeMap::new();
     for (key, object) in objects.iter() {
         let stem = stems.get(key).ok_or_else(|| Trouble::Defect(format!("no file name for {key}")))?;
@@ -110,7 +132,7 @@ pub fn home_files(
     Ok(all)
 }
 
-fn pretty<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Trouble> {
+pub(super) fn pretty<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Trouble> {
     let mut text = serde_json::to_vec_pretty(value).map_err(|error| Trouble::Defect(error.to_string()))?;
     text.push(b'\n');
     Ok(text)
@@ -162,9 +184,36 @@ pub fn read_live(repo: &dyn Repo, commit: Oid, path: &str) -> Result<Option<Obje
     read_objects(repo, commit, path, ".yaml")
 }
 
+/// Reads the objects of an app's part of its live path: of `files`, or all where there are none named.
+pub fn read_part(repo: &dyn Repo, commit: Oid, path: &str, files: &[String]) -> Result<Option<ObjectSet>, Trouble> {
+    if files.is_empty() {
+        return read_live(repo, commit, path);
+    }
+    let mut set = ObjectSet::default();
+    for file in files {
+        for object in read_manifests(repo, commit, &join(path, file))? {
+            set.insert(object);
+        }
+    }
+    Ok(Some(set))
+}
+
+/// The objects of one file of a live path; none where it is not there.
+pub fn read_manifests(repo: &dyn Repo, commit: Oid, path: &str) -> Result<Vec<Object>, Trouble> {
+    let Some(content) = read_file(repo, commit, path)? else { return Ok(Vec::new()) };
+    manifests(path, content)
+}
+
+fn manifests(path: &str, content: Vec<u8>) -> Result<Vec<Object>, Trouble> {
+    let wrong = |cause: String| Trouble::Content { path: path.to_owned(), cause };
+    let text = String::from_utf8(content).map_err(|_| wrong("not UTF-8".to_owned()))?;
+    let documents = manifest::read(path, &text).map_err(|error| wrong(error.to_string()))?;
+    Ok(documents.into_iter().map(|document| document.object).collect())
+}
+
 /// The objects of a live path as a person left them, without what Windlass had added to them.
-pub fn adoptable(repo: &dyn Repo, commit: Oid, app: &AppId, rollout: &Rollout) -> Result<ObjectSet, Trouble> {
-    let mut objects = read_live(repo, commit, &app.path)?.unwrap_or_default();
+pub fn adoptable(repo: &dyn Repo, commit: Oid, app: &AppId, rollout: &Rollout, files: &[String]) -> Result<ObjectSet, Trouble> {
+    let mut objects = read_part(repo, commit, &app.path, files)?.unwrap_or_default();
     let mut workload = render::find_workload(&objects, &rollout.workload)?.clone();
     workload.remove(&["metadata", "annotations", render::COMMIT_TREE]);
     workload.remove(&["spec", "template", "metadata", "labels", render::REVISION_LABEL]);
@@ -180,13 +229,8 @@ fn read_objects(repo: &dyn Repo, commit: Oid, directory: &str, suffix: &str) -> 
         if !matches!(entry.kind, EntryKind::File | EntryKind::Executable) {
             return Err(Trouble::Content { path, cause: "not a plain file".to_owned() });
         }
-        let content = repo.blob(entry.id, LIMIT)?;
-        let text =
-            String::from_utf8(content).map_err(|_| Trouble::Content { path: path.clone(), cause: "not UTF-8".to_owned() })?;
-        let documents =
-            manifest::read(&path, &text).map_err(|error| Trouble::Content { path: path.clone(), cause: error.to_string() })?;
-        for document in documents {
-            set.insert(document.object);
+        for object in manifests(&path, repo.blob(entry.id, LIMIT)?)? {
+            set.insert(object);
         }
     }
     Ok(Some(set))
@@ -210,12 +254,30 @@ pub fn live_id(repo: &dyn Repo, root: Oid, path: &str) -> Result<String, Trouble
     if entries.iter().all(|entry| entry.kind != EntryKind::Directory && own(&entry.name)) {
         return Ok(tree.id.to_string());
     }
-    let files: Vec<_> = entries
-        .iter()
-        .filter(|entry| entry.kind != EntryKind::Directory && own(&entry.name))
-        .map(|entry| json!([entry.name, entry.id.to_string(), format!("{:?}", entry.kind)]))
-        .collect();
-    Ok(manifest::digest(&serde_json::Value::Array(files)).chars().take(40).collect())
+    Ok(digest_of(entries.iter().filter(|entry| entry.kind != EntryKind::Directory && own(&entry.name))))
+}
+
+/// The identity of an app's part of its live path: of `files`, or of all where there are none named.
+pub fn part_id(repo: &dyn Repo, root: Oid, path: &str, files: &[String]) -> Result<String, Trouble> {
+    if files.is_empty() {
+        return live_id(repo, root, path);
+    }
+    Ok(digest_of(own_entries(repo, root, path)?.values().filter(|entry| files.contains(&entry.name))))
+}
+
+fn digest_of<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
+    let files = entries.map(|entry| json!([entry.name, entry.id.to_string(), format!("{:?}", entry.kind)])).collect();
+    manifest::digest(&serde_json::Value::Array(files)).chars().take(40).collect()
+}
+
+/// The files directly in a live path, by name. Of the root's own files `.gitattributes` is nobody's.
+pub fn own_entries(repo: &dyn Repo, root: Oid, path: &str) -> Result<BTreeMap<String, Entry>, Trouble> {
+    let Some(tree) = repo.entry_in(root, path)?.filter(|entry| entry.kind == EntryKind::Directory) else {
+        return Ok(BTreeMap::new());
+    };
+    let entries = repo.list(tree.id)?.into_iter();
+    let own = |entry: &Entry| entry.kind != EntryKind::Directory && !(path.is_empty() && entry.name == ".gitattributes");
+    Ok(entries.filter(own).map(|entry| (entry.name.clone(), entry)).collect())
 }
 
 /// The app whose home is at a path of the live branch, if it is one.

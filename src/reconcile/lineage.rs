@@ -95,8 +95,9 @@ impl Chain {
         {
             return Ok(*found);
         }
-        let same =
-            |id: Oid| -> Result<bool, Trouble> { Ok(layout::live_id(repo, repo.commit(id)?.tree, &app.path)? == state.tree) };
+        let same = |id: Oid| -> Result<bool, Trouble> {
+            Ok(layout::part_id(repo, repo.commit(id)?.tree, &app.path, &state.files)? == state.tree)
+        };
         let mut next = Some(head);
         let mut found = None;
         while let Some(id) = next {
@@ -126,7 +127,7 @@ impl Chain {
         if since.is_some_and(|since| place < since) {
             return Ok(Place::Older);
         }
-        let same = layout::live_id(repo, commit.tree, &app.path)? == state.tree;
+        let same = layout::part_id(repo, commit.tree, &app.path, &state.files)? == state.tree;
         Ok(if same { Place::Ours } else { Place::Superseded })
     }
 }

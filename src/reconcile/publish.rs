@@ -1,15 +1,18 @@
 //! From a decision to a commit: files, message, trailers.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::Trouble;
 use super::layout::{self, AppId};
+use super::parts::{self, Parts, Record};
 use crate::api::{Author, Rollout};
 use crate::engine::{Leg, Move, State};
 use crate::git::trailers::{Message, TrailerError};
 use crate::git::{Change, NewCommit, Oid, Person, Repo};
 use crate::manifest::ObjectSet;
-use crate::render::Pods;
+use crate::render::{self, Pods};
 
 const ATTRIBUTES: &str = ".gitattributes";
 
@@ -17,6 +20,8 @@ const ATTRIBUTES: &str = ".gitattributes";
 pub(super) struct Frame<'a> {
     pub app: &'a AppId,
     pub rollout: &'a Rollout,
+    /// Where other Rollouts share its live path: the files of it that are the app's now.
+    pub files: Option<&'a [String]>,
     /// The command that renders the source, if there is one.
     pub command: Option<&'a str>,
     pub author: &'a Author,
@@ -36,15 +41,25 @@ pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>,
     let source = step.candidate.as_ref().filter(|_| matches!(step.state.shape.pods, Pods::Held { .. } | Pods::Candidate));
     let slot = source.and(step.state.candidate.as_ref()).unwrap_or(&step.state.stable);
     let metadata = layout::metadata(&slot.source, &repo.address(), frame.command);
-    let mut files = layout::live_files(&step.live.objects, &metadata)?;
-    if frame.app.path.is_empty() {
-        // Of the root's own files this one is not the app's.
-        files.insert(ATTRIBUTES.to_owned(), attributes);
-    }
-    changes.push(Change::Files { directory: frame.app.path.clone(), files });
     let mut state = step.state.clone();
+    match frame.files {
+        Some(files) => {
+            let (part, names) = part(repo, parent, frame, step, files)?;
+            changes.extend(part);
+            state.files = names;
+        }
+        None => {
+            let mut files = layout::live_files(&step.live.objects, &metadata)?;
+            if frame.app.path.is_empty() {
+                // Of the root's own files this one is not the app's.
+                files.insert(ATTRIBUTES.to_owned(), attributes);
+            }
+            changes.push(Change::Files { directory: frame.app.path.clone(), files });
+            state.files = Vec::new();
+        }
+    }
     let root = repo.tree_of(parent, &changes)?;
-    state.tree = layout::live_id(repo, root, &frame.app.path)?;
+    state.tree = layout::part_id(repo, root, &frame.app.path, &state.files)?;
     state.parent = parent.map(|parent| parent.to_string());
     let home = layout::home_files(&state, frame.rollout, &step.stable, step.candidate.as_ref())?;
     // What is written already is not written again.
@@ -62,27 +77,99 @@ pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>,
     Ok((repo.write(parent, &commit)?, subject))
 }
 
-/// Writes the commit that ends Windlass' work on an app.
+/// The changes that write an app's part of a live path that it shares, and the names of its files then. At its adoption it takes
+/// from the rest what the rest has held for it.
+fn part(
+    repo: &dyn Repo,
+    parent: Option<Oid>,
+    frame: &Frame<'_>,
+    step: &Move,
+    files: &[String],
+) -> Result<(Vec<Change>, Vec<String>), Trouble> {
+    let path = &frame.app.path;
+    let missing = || parts::missing(path);
+    let parent = parent.ok_or_else(missing)?;
+    let parts = Parts::read(repo, parent, path)?;
+    let mut record = parts.record.clone().ok_or_else(missing)?;
+    let mut own: BTreeSet<String> = files.iter().cloned().collect();
+    let mut changes = Vec::new();
+    if files.is_empty() {
+        let mut left = ObjectSet::default();
+        for (name, objects) in parts::objects_by_file(repo, parent, path, parts.loose())? {
+            let is_ours = objects.iter().any(|(key, _)| step.live.objects.get(key).is_some());
+            if is_ours && record.files.remove(&name).is_some() {
+                own.insert(name);
+            } else {
+                objects.values().for_each(|object| drop(left.insert(object.clone())));
+            }
+        }
+        if !own.is_empty() {
+            record.digest = render::set_digest(&left);
+            record.parent = Some(parent.to_string());
+            changes.push(record.change(path)?);
+        }
+    }
+    let written = parts::rewrite(repo, Some(parent), path, (&parts.entries, &own), &step.live.objects)?;
+    changes.extend(written.changes);
+    Ok((changes, written.names))
+}
+
+/// Writes the commit that ends Windlass' work on an app with these objects. `others`: its directory has more Rollouts.
 pub(super) fn eject(
     repo: &mut dyn Repo,
     parent: Oid,
     app: &AppId,
-    objects: &ObjectSet,
+    (objects, state, others): (&ObjectSet, &State, bool),
     author: &Author,
     time: i64,
     by: &str,
 ) -> Result<(Oid, String), Trouble> {
-    let mut files = layout::live_files(objects, "")?;
-    files.remove("hydrator.metadata");
-    if let (true, Some(content)) = (app.path.is_empty(), layout::read_file(repo, parent, ATTRIBUTES)?) {
-        files.insert(ATTRIBUTES.to_owned(), content);
+    let mut changes = vec![Change::Remove { path: app.home() }];
+    let mut text = "The live path is the plain source again; Windlass manages it no more.".to_owned();
+    if state.files.is_empty() && !others {
+        let mut files = layout::live_files(objects, "")?;
+        files.remove(parts::METADATA);
+        if let (true, Some(content)) = (app.path.is_empty(), layout::read_file(repo, parent, ATTRIBUTES)?) {
+            files.insert(ATTRIBUTES.to_owned(), content);
+        }
+        changes.push(Change::Files { directory: app.path.clone(), files });
+    } else {
+        let shared = Parts::read(repo, parent, &app.path)?;
+        let own: BTreeSet<String> = match state.files.is_empty() {
+            true => shared.entries.keys().filter(|name| parts::is_manifest(name)).cloned().collect(),
+            false => state.files.iter().cloned().collect(),
+        };
+        let written = parts::rewrite(repo, Some(parent), &app.path, (&shared.entries, &own), objects)?;
+        changes.extend(written.changes);
+        if !others && shared.apps.len() == 1 {
+            changes.push(Change::Remove { path: layout::rest_home(&app.path) });
+            changes.push(Change::Remove { path: layout::join(&app.path, parts::METADATA) });
+        } else {
+            // What it had is the rest's from now on.
+            text = "What it had belongs to no Rollout alone, and follows the source at once; what another Rollout of the directory is to \
+                    have waits for that one as it is."
+                .to_owned();
+            let at = jiff::Timestamp::from_second(time).unwrap_or(state.moved_at);
+            let mut record = shared.record.clone().unwrap_or_else(|| Record::of(state.source.clone(), String::new(), at));
+            let root = repo.tree_of(Some(parent), &changes)?;
+            let entries = layout::own_entries(repo, root, &app.path)?;
+            if let (None, Some(entry)) = (&shared.record, entries.get(parts::METADATA)) {
+                record.files.insert(entry.name.clone(), entry.id.to_string());
+            }
+            let ids = written.names.iter().filter_map(|name| Some((name.clone(), entries.get(name)?.id.to_string())));
+            record.files.extend(ids);
+            let loose = shared.loose().into_iter().chain(written.names);
+            // The new files stand in the next commit only.
+            let before = parts::objects_by_file(repo, parent, &app.path, loose)?;
+            let all = before.values().flat_map(ObjectSet::values).chain(objects.values());
+            record.digest = render::set_digest(&all.cloned().collect());
+            record.parent = Some(parent.to_string());
+            changes.push(record.change(&app.path)?);
+        }
     }
-    let changes = vec![Change::Files { directory: app.path.clone(), files }, Change::Remove { path: app.home() }];
     let subject = format!("{}: eject", app.name);
-    let text =
-        "The live path is the plain source again; Windlass manages it no more. Pods restart once where the revision label goes.";
     let message = Message::new(&subject)
-        .paragraph(text)
+        .paragraph(&format!("{text} Pods restart once where the revision label goes."))
         .word("Windlass-Release", &format!("{app}#0"))
         .and_then(|message| message.word("Windlass-Step", "eject")?.json("Windlass-By", &by))
         .map_err(defect)?;

@@ -93,7 +93,10 @@ impl Rest {
             let moved = source.contains(directory)
                 || apps.iter().any(|app| {
                     app.inputs.iter().any(|input| source.contains(input))
-                        || !live.is_empty() && (live.contains(&app.id.path) || live.contains(&app.id.home()))
+                        || !live.is_empty()
+                            && (live.contains(&app.id.path)
+                                || live.contains(&app.id.home())
+                                || live.contains(&layout::rest_home(&app.id.path)))
                 });
             if moved {
                 woken.extend(apps.drain(..).map(|app| app.id));

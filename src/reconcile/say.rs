@@ -3,11 +3,13 @@
 use super::discover::{self, Origin};
 use super::layout::{self, AppId};
 use super::tree::GitTree;
-use super::{App, Made, Reconciler, Trouble, publish};
+use super::{App, Made, Reconciler, Trouble, history, publish};
 use crate::api::Repository;
 use crate::engine::{self, Command, Planned, Refusal};
 use crate::git::{Heads, Oid, Push};
+use crate::manifest::ObjectKey;
 use crate::render;
+use crate::render::scope::Scopes;
 
 /// How often a person's word that came too late is tried again: more often than a pass, and sooner, since nobody should have
 /// to say it twice while processes race.
@@ -26,7 +28,14 @@ pub(super) fn is_called(id: &AppId, name: &str) -> bool {
 pub fn pick<'a>(apps: &'a [App], name: Option<&str>) -> Result<&'a App, Trouble> {
     let list = || apps.iter().map(|app| app.id.to_string()).collect::<Vec<_>>().join(", ");
     let refuse = |code, text| Err(Trouble::Refused { code, text });
-    let fitting: Vec<&App> = apps.iter().filter(|app| name.is_none_or(|name| is_called(&app.id, name))).collect();
+    let mut fitting: Vec<&App> = apps.iter().filter(|app| name.is_none_or(|name| is_called(&app.id, name))).collect();
+    if fitting.len() > 1 {
+        // `shop` in `prod/shop` is called like the path that it shares with others.
+        let exactly = |app: &&App| name.is_some_and(|name| app.id.to_string() == name.trim_matches('/'));
+        if let Some(app) = fitting.iter().copied().find(exactly) {
+            fitting = vec![app];
+        }
+    }
     match (fitting.as_slice(), name) {
         ([app], _) => Ok(app),
         ([], None) => refuse(
@@ -35,7 +44,7 @@ pub fn pick<'a>(apps: &'a [App], name: Option<&str>) -> Result<&'a App, Trouble>
         ),
         ([], Some(name)) => refuse("no-app", format!("no app is called `{name}`; there are: {}", list())),
         (_, None) => refuse("which-app", format!("several apps, name one: {}", list())),
-        (_, Some(name)) => refuse("which-app", format!("`{name}` fits several apps, give the live path: {}", list())),
+        (_, Some(name)) => refuse("which-app", format!("`{name}` fits several apps, give one of these: {}", list())),
     }
 }
 
@@ -55,7 +64,7 @@ impl Reconciler<'_> {
             let gathered = self.gather(&heads, &settings, &app, true)?;
             let command = match (command, heads.live) {
                 (Command::Adopt(_), Some(live)) => {
-                    Command::Adopt(layout::adoptable(&*self.repo, live, &app.id, &gathered.rollout)?)
+                    Command::Adopt(layout::adoptable(&*self.repo, live, &app.id, &gathered.rollout, gathered.files())?)
                 }
                 _ => command.clone(),
             };
@@ -96,9 +105,30 @@ impl Reconciler<'_> {
             if state.phase.is_busy() {
                 return refuse("busy", "a release is on its way: `windlass promote` or `windlass rollback` ends it first");
             }
+            let shares = app.parts.is_some() || !state.files.is_empty();
+            if shares {
+                match &app.origin {
+                    Origin::Gone => {}
+                    Origin::Broken(trouble) if app.parts.is_none() => return Err(trouble.clone()),
+                    _ => {
+                        return refuse(
+                            "rollout-there",
+                            "its Rollout file is still in the source, and the next pass would take its objects over again, as the \
+                             source has them: remove the file there first",
+                        );
+                    }
+                }
+            }
+            if shares && history::of(&*self.repo, &heads, &app.id, Some(state), &mut self.memory)? != engine::History::Ours {
+                let text = "what people committed to its files must be settled first: `windlass status` says how";
+                return refuse("foreign-change", text);
+            }
             let objects = layout::read_slot(&*self.repo, live, &app.id, "stable")?.unwrap_or_default();
-            let (commit, subject) =
-                publish::eject(&mut *self.repo, live, &app.id, &objects, &settings.author, self.around.now().as_second(), by)?;
+            let beside = |other: &App| other.id.path == app.id.path && other.id.name != app.id.name;
+            let others = app.parts.is_some() && apps.iter().any(beside);
+            let part = (&objects, state, others);
+            let now = self.around.now().as_second();
+            let (commit, subject) = publish::eject(&mut *self.repo, live, &app.id, part, &settings.author, now, by)?;
             match self.repo.push(heads.live, commit)? {
                 Push::Done => {
                     self.memory.head = Some(commit);
@@ -146,16 +176,18 @@ impl Reconciler<'_> {
                 let directory = app.state.as_ref().map(|state| state.source.path.clone()).unwrap_or_default();
                 let tree = GitTree::new(repo, heads.source);
                 let options = self.render_options(&settings);
-                let fresh = discover::fresh(&tree, &directory, &options, &mut self.memory.renders)?;
+                let reading = discover::reading(&tree, &directory, &options, &mut self.memory.renders)?;
                 // `run` keeps to what is recorded while the files are the same, whatever their renderer makes of them now.
-                let digest = render::set_digest(&fresh.objects);
-                let is_known = app.state.as_ref().is_none_or(|state| {
-                    state.candidate.as_ref().unwrap_or(&state.stable).digest == digest || state.rejected.contains(&digest)
-                });
-                is_known.then_some(fresh)
+                reading.one(&directory).filter(|fresh| {
+                    let digest = render::set_digest(&fresh.objects);
+                    app.state.as_ref().is_none_or(|state| {
+                        state.candidate.as_ref().unwrap_or(&state.stable).digest == digest || state.rejected.contains(&digest)
+                    })
+                })
             }
         };
-        let (stable, candidate, rollout) = match (heads.live, &app.state) {
+        let mut state = app.state.clone();
+        let (mut stable, mut candidate, rollout) = match (heads.live, &app.state) {
             (Some(live), Some(_)) => (
                 layout::read_slot(repo, live, &app.id, "stable")?,
                 layout::read_slot(repo, live, &app.id, "candidate")?,
@@ -163,6 +195,19 @@ impl Reconciler<'_> {
             ),
             _ => (None, None, None),
         };
+        let mut shared = None;
+        if let Some(directory) = &app.parts {
+            let (sharing, slots) = self.sharing(directory, heads.live, &app.id.name)?;
+            if let (Some((newer, next)), Some(state)) = (slots, &mut state) {
+                // What changes hands does so before.
+                state.stable.digest = render::set_digest(&newer);
+                if let (Some(facts), Some(next)) = (&mut state.candidate, &next) {
+                    facts.digest = render::set_digest(next);
+                }
+                (stable, candidate) = (Some(newer), next);
+            }
+            shared = Some(sharing);
+        }
         let rollout = fresh.as_ref().map(|fresh| fresh.rollout.clone()).or(rollout);
         let Some(rollout) = rollout else {
             return Err(Trouble::Refused { code: "no-rollout", text: format!("{} has no Rollout", app.id) });
@@ -178,17 +223,20 @@ impl Reconciler<'_> {
         let observed = observe.is_sight();
         let (planned, hold) = engine::forecast(
             &rollout,
-            app.state.as_ref(),
+            state.as_ref(),
             (stable.as_ref(), candidate.as_ref()),
             input.as_ref(),
             (observed, counted),
             now,
         )?;
         let live = match heads.live {
-            Some(live) => layout::read_live(repo, live, &app.id.path)?,
-            None => None,
+            Some(live) if app.state.is_some() || app.parts.is_none() => {
+                let files = app.state.as_ref().map(|state| state.files.as_slice()).unwrap_or_default();
+                layout::read_part(repo, live, &app.id.path, files)?
+            }
+            _ => None,
         };
-        Ok(Forecast { app: app.id, rollout, planned, hold, observed, live: live.unwrap_or_default(), source: commit })
+        Ok(Forecast { app: app.id, rollout, planned, hold, observed, live: live.unwrap_or_default(), source: commit, shared })
     }
 }
 
@@ -225,4 +273,17 @@ pub struct Forecast {
     pub live: crate::manifest::ObjectSet,
     /// The source commit that it leads to.
     pub source: String,
+    /// Where several Rollouts share the source directory: whose its objects are.
+    pub shared: Option<Sharing>,
+}
+
+/// What the Rollouts of one directory share, and what becomes of it before any of them moves.
+#[derive(Debug, Clone)]
+pub struct Sharing {
+    pub directory: String,
+    pub scopes: Scopes,
+    /// Objects of the rest that follow the source at once.
+    pub changes: Vec<ObjectKey>,
+    /// Objects that get another owner.
+    pub hands: Vec<ObjectKey>,
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Trouble, scripts};
-use crate::api::{self, Diagnostic, Document, Known, Meaning, Metric, ObjectName, Repository, Rollout};
+use crate::api::{self, Diagnostic, Document, Known, Meaning, Metric, ObjectName, Repository, Rollout, WorkloadRef};
 use crate::manifest::ObjectSet;
 use crate::metrics::template;
+use crate::render::scope::Member;
 use crate::source::{self, Chart, Options, RendererKind, Tree};
 
 /// The Rollout of a source directory, judged together with the objects beside it, with the source's scripts for its routes.
@@ -24,13 +25,7 @@ pub(super) fn the_rollout(
         findings.extend(read.findings);
         documents.extend(read.documents);
     }
-    let name = |object: &crate::manifest::Object| ObjectName {
-        api_version: object.api_version().to_owned(),
-        kind: object.kind().to_owned(),
-        namespace: object.namespace().map(str::to_owned),
-        name: object.name().to_owned(),
-    };
-    let known = Known::All(objects.values().map(name).collect());
+    let known = known(objects);
     let references: Vec<&Document> = documents.iter().collect();
     findings.extend(api::validate_together(&references, &known, None));
     let mut scripts = BTreeMap::new();
@@ -104,6 +99,110 @@ pub(super) fn chart_of(rollout: &Rollout) -> Option<Chart> {
         api_versions: helm.api_versions,
         skip_hooks: helm.skip_hooks,
     })
+}
+
+fn known(objects: &ObjectSet) -> Known {
+    let name = |object: &crate::manifest::Object| ObjectName {
+        api_version: object.api_version().to_owned(),
+        kind: object.kind().to_owned(),
+        namespace: object.namespace().map(str::to_owned),
+        name: object.name().to_owned(),
+    };
+    Known::All(objects.values().map(name).collect())
+}
+
+/// One of several Rollouts of a source directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    pub name: String,
+    /// Which workload is its own; `None` where the document is too broken to tell.
+    pub member: Option<Member>,
+    /// The Rollout, or everything that is wrong with it.
+    pub rollout: Result<Rollout, Trouble>,
+}
+
+/// The Rollouts of a directory, each judged by itself together with the objects beside it; `None` where there are not several.
+///
+/// # Errors
+/// One has no name, or two have the same: nobody can tell whose the objects are.
+pub(super) fn several(
+    files: &[(String, String)],
+    objects: &ObjectSet,
+    tree: &dyn Tree,
+    inputs: &mut BTreeMap<String, String>,
+) -> Result<Option<Vec<Found>>, Trouble> {
+    let known = known(objects);
+    let mut found: Vec<Found> = Vec::new();
+    let mut unnamed = None;
+    for (path, text) in files {
+        let read = api::read(path, text);
+        let mut lines: Vec<u32> = read.documents.iter().map(|document| document.place().line).collect();
+        lines.extend(read.broken.iter().map(|broken| broken.line));
+        for document in &read.documents {
+            let Meaning::Rollout(rollout) = document.meaning() else { continue };
+            let mut findings = api::validate_together(&[document], &known, None);
+            let scripts = scripts::find(tree, rollout, inputs)?;
+            findings.extend(api::missing_scripts(document, &|path| scripts.contains_key(path)));
+            findings.retain(Diagnostic::is_error);
+            let mut rollout = rollout.clone();
+            rollout.give_scripts(&scripts);
+            let query = |metric: &Metric| {
+                let error = template::check(&metric.query).err()?;
+                Some(Trouble::Invalid(format!("{path}: metric `{}`: {error}", metric.name)))
+            };
+            let usable = match findings.is_empty() {
+                false => Err(Trouble::Invalid(self::text(&findings))),
+                true => rollout.metrics.iter().find_map(query).map_or_else(|| Ok(rollout.clone()), Err),
+            };
+            found.push(Found { name: rollout.name.clone(), member: Some(Member::of(&rollout)), rollout: usable });
+        }
+        for broken in read.broken.iter().filter(|broken| broken.kind == "Rollout") {
+            let end = lines.iter().copied().filter(|line| *line > broken.line).min().unwrap_or(u32::MAX);
+            let within = |finding: &&Diagnostic| (broken.line..end).contains(&finding.line) && finding.is_error();
+            let findings: Vec<Diagnostic> = read.findings.iter().filter(within).cloned().collect();
+            let trouble = Trouble::Invalid(self::text(&findings));
+            match &broken.name {
+                Some(name) => {
+                    let member = roughly(path, text, name);
+                    found.push(Found { name: name.clone(), member, rollout: Err(trouble) });
+                }
+                None => {
+                    unnamed.get_or_insert(trouble);
+                }
+            }
+        }
+    }
+    if found.len() + usize::from(unnamed.is_some()) < 2 {
+        return Ok(None);
+    }
+    if let Some(trouble) = unnamed {
+        return Err(trouble);
+    }
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    if let Some(twice) = found.windows(2).find(|pair| pair.first().map(|one| &one.name) == pair.last().map(|other| &other.name)) {
+        let name = twice.first().map(|found| found.name.as_str()).unwrap_or_default();
+        return Err(Trouble::Invalid(format!("two Rollouts of one directory are named `{name}`")));
+    }
+    Ok(Some(found))
+}
+
+/// What a Rollout with errors says of its workload, so that it can be told which objects are its own.
+fn roughly(path: &str, text: &str, name: &str) -> Option<Member> {
+    let values = crate::manifest::values(path, text).ok()?;
+    let is_it = |value: &&serde_json::Value| {
+        let text = |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_str);
+        text("/kind") == Some("Rollout") && text("/metadata/name") == Some(name)
+    };
+    let value = values.iter().map(|raw| &raw.value).find(is_it)?;
+    let text = |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let workload = ["/spec/workloadRef", "/spec/objectRef/workloadRef"].into_iter().find_map(|at| {
+        Some(WorkloadRef {
+            api_version: text(&format!("{at}/apiVersion"))?,
+            kind: text(&format!("{at}/kind"))?,
+            name: text(&format!("{at}/name"))?,
+        })
+    })?;
+    Some(Member { name: name.to_owned(), namespace: text("/metadata/namespace"), workload, routed: Vec::new() })
 }
 
 fn metrics(documents: &[Document]) -> impl Iterator<Item = (&Document, &Metric)> {

@@ -3,6 +3,7 @@
 
 mod live;
 pub mod obstacles;
+pub mod scope;
 mod selector;
 mod shape;
 pub mod traffic;

@@ -2,6 +2,14 @@
 
 use serde_json::{Map, Value};
 
+/// Whether a Service's plain selector picks pods with these labels. An empty one picks none.
+pub(crate) fn plain(selector: Option<&Value>, labels: &Map<String, Value>) -> bool {
+    match selector {
+        Some(Value::Object(wanted)) if !wanted.is_empty() => wanted.iter().all(|(key, value)| labels.get(key) == Some(value)),
+        _ => false,
+    }
+}
+
 /// Whether a `LabelSelector` picks pods with these labels. An empty one picks all; none at all picks none.
 pub(crate) fn full(selector: Option<&Value>, labels: &Map<String, Value>) -> bool {
     let Some(selector) = selector else { return false };

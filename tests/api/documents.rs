@@ -335,7 +335,12 @@ fn documents_are_judged_together() {
     let result = api::read("r.yaml", &format!("{KRUISE}---\n{second}"));
     let documents: Vec<_> = result.documents.iter().collect();
     let found = api::validate_together(&documents, &Known::Unknown, None);
-    assert!(found[0].message.contains("a second Rollout in one directory is not supported yet"), "{found:#?}");
+    assert_eq!(found, [], "each Rollout of a directory has a scope of its own");
+    let twice = KRUISE.replace("    name: shop", "    name: else");
+    let result = api::read("r.yaml", &format!("{KRUISE}---\n{twice}"));
+    let documents: Vec<_> = result.documents.iter().collect();
+    let found = api::validate_together(&documents, &Known::Unknown, None);
+    assert_eq!(found[0].message, "two Rollouts are named `shop`; the other is in r.yaml");
 
     let result = api::read("r.yaml", KRUISE);
     let documents: Vec<_> = result.documents.iter().collect();

@@ -43,16 +43,10 @@ pub fn validate_together(documents: &[&Document], known: &Known, metric_sources:
             let name = format!("{}/{}", other.namespace.as_deref().unwrap_or_default(), other.name);
             let message = format!("This rollout conflict with Rollout({name}), one workload only have less than one Rollout");
             findings.push(Finding::error("kruise", &document.workload_path(), message).at_key());
-        } else if let Some((before, other)) = earlier.first() {
+        } else if let Some((before, _)) = earlier.iter().find(|(_, other)| other.name == rollout.name) {
             let at = Path::of(&["metadata", "name"]);
-            findings.push(if other.name == rollout.name {
-                let message = format!("two Rollouts are named `{}`; the other is in {}", rollout.name, before.file());
-                Finding::error("duplicate-name", &at, message)
-            } else {
-                let message =
-                    format!("a second Rollout in one directory is not supported yet; `{}` is in {}", other.name, before.file());
-                Finding::error("not-supported-yet", &at, message).hint("give each app a directory of its own")
-            });
+            let message = format!("two Rollouts are named `{}`; the other is in {}", rollout.name, before.file());
+            findings.push(Finding::error("duplicate-name", &at, message));
         }
         if let Known::All(objects) = known {
             missing(document, rollout, objects, &mut findings);

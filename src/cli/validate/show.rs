@@ -14,6 +14,15 @@ pub fn render_text(outcome: &Outcome, color: bool) -> String {
         one(&mut text, finding, color);
         text.push('\n');
     }
+    for shared in &outcome.shared {
+        let place = printable(&shared.directory);
+        let lines = match &shared.scopes {
+            Some(scopes) => crate::cli::scopes::lines(&place, scopes),
+            None => vec![format!("scopes of {place}: a program renders its objects; `windlass plan` shows whose they are")],
+        };
+        lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
+        text.push('\n');
+    }
     let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
     let files = count(outcome.files_checked, "file");
     let errors = count(outcome.count(Severity::Error), "error");
@@ -63,12 +72,19 @@ fn printable(text: &str) -> String {
 
 /// All findings as one JSON document.
 pub fn render_json(outcome: &Outcome) -> String {
-    let value = json!({
+    let mut value = json!({
         "filesChecked": outcome.files_checked,
         "errors": outcome.count(Severity::Error),
         "warnings": outcome.count(Severity::Warning),
         "findings": outcome.findings,
     });
+    if !outcome.shared.is_empty() {
+        let scopes = |shared: &super::Shared| {
+            let objects = shared.scopes.as_ref().map(crate::cli::scopes::as_json);
+            json!({"directory": shared.directory, "objects": objects})
+        };
+        value["scopes"] = outcome.shared.iter().map(scopes).collect();
+    }
     format!("{value:#}\n")
 }
 

@@ -35,7 +35,9 @@ pub(super) fn judge(step: &Step, log: &mut Log, found: &mut Vec<Violation>) {
     let mut say = |rule: Rule, text: String| {
         found.push(Violation { rule, commit: step.commit.id, subject: step.message.subject().to_owned(), text });
     };
-    if step.ours {
+    if step.ours && is_rest(step) {
+        rest_alone(step, &mut say);
+    } else if step.ours {
         one_move(step, &mut say);
         own_paths(step, &mut say);
     }
@@ -59,6 +61,41 @@ pub(super) fn judge(step: &Step, log: &mut Log, found: &mut Vec<Violation>) {
     }
 }
 
+/// A commit of what several Rollouts of one live path share.
+fn is_rest(step: &Step) -> bool {
+    step.message.only("Windlass-Release").is_some_and(|text| text.ends_with(":_rest#0") || text == "_rest#0")
+}
+
+/// A commit of the rest moves no app: objects change hands at most, and stay as they are.
+fn rest_alone(step: &Step, say: &mut impl FnMut(Rule, String)) {
+    if step.empty {
+        say(Rule::OneMove, "its tree is its parent's".to_owned());
+    }
+    for change in &step.changes {
+        let (Some(before), Some(after)) = (&change.before, &change.after) else {
+            say(Rule::OwnPaths, format!("the rest brings or ends {}", change.app));
+            continue;
+        };
+        let plain = |state: &State| State {
+            files: Vec::new(),
+            tree: String::new(),
+            parent: None,
+            stable: after.state.stable.clone(),
+            candidate: after.state.candidate.clone(),
+            source: after.state.source.clone(),
+            ..state.clone()
+        };
+        if plain(&before.state) != plain(&after.state) {
+            say(Rule::OneMove, format!("the rest moves {}", change.app));
+        }
+        for (key, object) in after.live.iter() {
+            if before.live.get(key).is_some_and(|old| old != object) {
+                say(Rule::OwnPaths, format!("the rest changes {key} of {}", change.app));
+            }
+        }
+    }
+}
+
 fn by_person(step: &Step) -> bool {
     step.message.only("Windlass-By").is_some()
 }
@@ -69,7 +106,10 @@ fn kind(step: &Step) -> &str {
 
 fn remember(step: &Step, memory: &mut Memory, change: &Change) {
     let Some(after) = &change.after else { return };
-    if after.state.phase == Phase::Healthy {
+    if is_rest(step) {
+        // Objects have changed hands: the mark of the next live tree is about others.
+        memory.changed = true;
+    } else if after.state.phase == Phase::Healthy {
         memory.stable = Some(after.live.clone());
         memory.changed = false;
         if step.ours && change.before.as_ref().is_some_and(|before| before.state.phase.is_busy()) {
@@ -100,7 +140,16 @@ fn own_paths(step: &Step, say: &mut impl FnMut(Rule, String)) {
         Some((directory, _)) => directory == app.path,
         None => app.path.is_empty(),
     };
+    let sides = step.changes.iter().flat_map(|change| [&change.before, &change.after]).flatten();
+    let files: Vec<&String> = sides.flat_map(|side| &side.state.files).collect();
+    let live =
+        |path: &str| live(path) && (files.is_empty() || files.iter().any(|file| path.rsplit('/').next() == Some(file.as_str())));
+    // At its adoption an app takes what the rest has held for it.
+    let rest = format!("{}/", crate::reconcile::layout::rest_home(&app.path));
     for path in &step.paths {
+        if !files.is_empty() && path.starts_with(&rest) {
+            continue;
+        }
         let own = live(path) || path.starts_with(&format!("{}/", app.home())) || path == ".gitattributes";
         if !own {
             say(Rule::OwnPaths, format!("{path} is not of {app}"));

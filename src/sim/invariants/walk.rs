@@ -97,10 +97,11 @@ impl Cache {
 fn side(repo: &dyn Repo, commit: Oid, app: &AppId) -> Result<Option<Side>, Trouble> {
     let Some(state) = layout::read_state(repo, commit, app)? else { return Ok(None) };
     let missing = || Trouble::Content { path: app.home(), cause: "the recorded Rollout is missing".to_owned() };
+    let live = layout::read_part(repo, commit, &app.path, &state.files)?.unwrap_or_default();
     Ok(Some(Side {
         state,
         rollout: layout::read_rollout(repo, commit, app)?.ok_or_else(missing)?,
-        live: layout::read_live(repo, commit, &app.path)?.unwrap_or_default(),
+        live,
         stable: layout::read_slot(repo, commit, app, "stable")?.unwrap_or_default(),
         candidate: layout::read_slot(repo, commit, app, "candidate")?,
     }))

@@ -58,6 +58,7 @@ const OPTIONS: [&str; 28] = [
     "port",
     "config",
     "hashed",
+    "uses",
     "kruise",
     "on-failure",
     "rollback",
@@ -271,6 +272,14 @@ impl App {
                 format!("          envFrom:\n            - configMapRef: {{name: {}}}\n", self.config_name(text))
             }
             _ => String::new(),
+        };
+        let config = match self.get("uses") {
+            Some(names) => {
+                let entries = names.split(',').map(|name| format!("            - configMapRef: {{name: {name}}}\n"));
+                let begin = if config.is_empty() { "          envFrom:\n" } else { "" };
+                format!("{config}{begin}{}", entries.collect::<String>())
+            }
+            None => config,
         };
         Ok(format!(
             "apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n{own}\

@@ -66,7 +66,17 @@ impl Desk {
     pub(super) fn commit(&mut self) -> Result<Vec<(String, Option<String>)>, String> {
         let mut files = BTreeMap::new();
         for app in &self.apps {
-            files.extend(app.files(&self.setting)?);
+            let written = app.files(&self.setting)?;
+            if self.apps.iter().filter(|other| other.path == app.path).count() == 1 {
+                files.extend(written);
+                continue;
+            }
+            // Several Rollouts in one directory: each file is called after its app.
+            let folder = format!("{}/", app.path);
+            for (path, content) in written {
+                let name = path.strip_prefix(&folder).unwrap_or(&path);
+                files.insert(format!("{folder}{}-{name}", app.name), content);
+            }
         }
         for (path, content) in &self.raw {
             match content {

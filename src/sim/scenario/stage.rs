@@ -427,10 +427,20 @@ impl<'a> Stage<'a> {
 
     pub(super) fn finish(mut self, script: &Script, outputs: Vec<Vec<String>>, commits: Vec<usize>) -> Result<Play, String> {
         let mut story: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        self.reader.fetch().map_err(|error| error.to_string())?;
         for commit in self.log()?.into_iter().rev() {
             let title = commit.message.lines().next().unwrap_or_default().to_owned();
             let app = self.desk.apps.iter().find(|app| title.starts_with(&format!("{}: ", app.name)));
             let path = app.map_or("", |app| &app.path);
+            let of_path = |app: &&super::app::App| app.path == path;
+            if let Some(app) = app.filter(|_| self.desk.apps.iter().filter(of_path).count() > 1) {
+                // Rollouts that share a path go their own ways, whichever comes first.
+                let id = crate::reconcile::AppId { path: path.to_owned(), name: app.name.clone() };
+                let state = layout::read_state(&self.reader, commit.id, &id).map_err(|error| error.to_string())?;
+                let tree = state.map(|state| state.tree).unwrap_or_default();
+                story.entry(format!("{path}:{}", app.name)).or_default().push((title, tree));
+                continue;
+            }
             let tree = self.remote.tree(commit.id, path).map_err(|error| error.to_string())?;
             // Of a person's commit the whole tree would hold Windlass' times.
             let tree = tree.filter(|_| app.is_some()).map(|id| id.to_string()).unwrap_or_default();
