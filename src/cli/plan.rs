@@ -95,8 +95,8 @@ pub(super) fn show(terminal: &mut Terminal, forecast: &Forecast, diff: bool) -> 
     Ok(Exit::Done)
 }
 
-/// What may keep pods of these commits from coming: each obstacle once, at its worst, with the number of the first commit that
-/// meets it.
+/// What may keep pods of these commits from coming: each obstacle where it is met first, and where it is worst. With the number of
+/// the commit.
 fn warnings(forecast: &Forecast) -> Vec<(usize, Obstacle)> {
     let mut found: Vec<(usize, u32, Obstacle)> = Vec::new();
     for (index, planned) in forecast.planned.iter().enumerate() {
@@ -107,10 +107,18 @@ fn warnings(forecast: &Forecast) -> Vec<(usize, Obstacle)> {
         // Where the cluster alone knows the size, no more pods than that are counted.
         let peak = Peak { size: size.unwrap_or(all), pods: all, mixed };
         for obstacle in obstacles(&forecast.rollout, live, peak) {
-            match found.iter_mut().find(|(_, _, known)| (&known.object, &known.hint) == (&obstacle.object, &obstacle.hint)) {
-                Some((_, worst, known)) if all > *worst => (*worst, *known) = (all, obstacle),
-                Some(_) => {}
-                None => found.push((index + 1, all, obstacle)),
+            let same =
+                |(_, _, known): &(usize, u32, Obstacle)| (&known.object, &known.hint) == (&obstacle.object, &obstacle.hint);
+            let first = found.iter().position(same);
+            let worst = found.iter().rposition(same);
+            match (first, worst) {
+                (Some(_), Some(worst)) if found.get(worst).is_some_and(|(_, pods, _)| all <= *pods) => {}
+                (Some(first), Some(worst)) if first != worst => {
+                    if let Some(known) = found.get_mut(worst) {
+                        *known = (index + 1, all, obstacle);
+                    }
+                }
+                _ => found.push((index + 1, all, obstacle)),
             }
         }
     }

@@ -131,6 +131,7 @@ fn a_plan_warns_of_what_may_keep_pods_from_coming() {
     desk.edit("apps/web/app.yaml", ":1'", ":2'").commit("version 2");
     desk.windlass(&["plan"]).exits(0).tells(&[
         "warning: commit 1: ResourceQuota team: 5 pods at once need `pods: 5` for this workload alone, and it allows 4",
+        "warning: commit 3: ResourceQuota team: 7 pods at once need `pods: 7` for this workload alone, and it allows 4",
         "  = help: raise `spec.hard.pods`",
     ]);
     let plan = desk.windlass(&["plan", "--output", "json"]).exits(0).json();
