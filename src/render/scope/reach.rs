@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Member, pods};
-use crate::render::selector;
 use crate::manifest::{Object, ObjectKey, ObjectSet};
+use crate::render::selector;
 
 /// Groups whose objects send requests to Services or to each other.
 const ROUTES: [&str; 10] = [
