@@ -89,6 +89,7 @@ impl Rest {
             return Ok(None);
         };
         let mut woken = Vec::new();
+        let mut risen = Vec::new();
         self.resting.retain(|directory, apps| {
             let moved = source.contains(directory)
                 || apps.iter().any(|app| {
@@ -99,17 +100,26 @@ impl Rest {
                                 || live.contains(&layout::rest_home(&app.id.path)))
                 });
             if moved {
+                // A Rollout that is gone lies in no directory of the list.
+                if apps.iter().any(|app| !app.gone) {
+                    risen.push(directory.clone());
+                }
                 woken.extend(apps.drain(..).map(|app| app.id));
             }
             !moved
         });
         self.awake.extend(woken);
-        let known: HashSet<&AppId> = self.resting.values().flatten().map(|app| &app.id).collect();
-        let fresh: Vec<AppId> = states.into_iter().filter(|id| !known.contains(id)).collect();
-        self.awake.extend(fresh);
-        let directories = directories()?;
-        // A Rollout that is gone lies in no directory of the list.
-        self.restless = directories.into_iter().filter(|directory| !self.holds(directory)).collect();
+        if !states.is_empty() {
+            let known: HashSet<&AppId> = self.resting.values().flatten().map(|app| &app.id).collect();
+            let fresh: Vec<AppId> = states.into_iter().filter(|id| !known.contains(id)).collect();
+            self.awake.extend(fresh);
+        }
+        if before.source == now.source {
+            // The list is the same; only what rested can be new in it.
+            self.restless.extend(risen);
+        } else {
+            self.restless = directories()?.into_iter().filter(|directory| !self.holds(directory)).collect();
+        }
         self.at = Some(now);
         Ok(Some(self.restless()))
     }

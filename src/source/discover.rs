@@ -1,6 +1,7 @@
 //! Finds the directories that hold Rollouts.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use super::{Item, ItemKind, SourceError, Tree, is_chart, paths};
 /// relative to it (`""`: itself). Equal identities, equal content, so an entry is never wrong; callers may store it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Known(pub BTreeMap<String, (String, Vec<String>)>);
+pub struct Known(pub BTreeMap<String, (String, Rc<Vec<String>>)>);
 
 /// A cache that has grown beyond this is of a repository's past more than of its present, and starts anew.
 const MOST_KNOWN: usize = 200_000;
@@ -28,15 +29,16 @@ pub fn find_rollouts(tree: &dyn Tree, root: &str, mut known: Option<&mut Known>)
     if let Some(known) = known.as_deref_mut().filter(|known| known.0.len() > MOST_KNOWN) {
         known.0.clear();
     }
-    let mut found = Vec::new();
-    for relative in below(tree, root, 0, &mut known)? {
-        found.push([root, &relative].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"));
-    }
+    let below = below(tree, root, 0, &mut known)?;
+    let mut found = match root {
+        "" => Rc::unwrap_or_clone(below),
+        _ => below.iter().map(|inner| if inner.is_empty() { root.to_owned() } else { format!("{root}/{inner}") }).collect(),
+    };
     found.sort();
     Ok(found)
 }
 
-fn below(tree: &dyn Tree, directory: &str, depth: usize, known: &mut Option<&mut Known>) -> Result<Vec<String>, SourceError> {
+fn below(tree: &dyn Tree, directory: &str, depth: usize, known: &mut Option<&mut Known>) -> Result<Rc<Vec<String>>, SourceError> {
     // Identities can cost as much as reading: they are asked for only with a cache.
     let identity = if known.is_some() { tree.identity(directory)? } else { None };
     if let (Some(known), Some(identity)) = (known.as_deref(), &identity)
@@ -45,7 +47,7 @@ fn below(tree: &dyn Tree, directory: &str, depth: usize, known: &mut Option<&mut
         return Ok(found.clone());
     }
     let mut found = Vec::new();
-    let Some(items) = tolerate(tree.list(directory))?.flatten() else { return Ok(found) };
+    let Some(items) = tolerate(tree.list(directory))?.flatten() else { return Ok(Rc::default()) };
     let is_chart = items.iter().any(|item| item.kind == ItemKind::File && is_chart(&item.name));
     if holds(tree, directory, &items)? || is_chart && template_holds(tree, directory)? {
         found.push(String::new());
@@ -57,11 +59,12 @@ fn below(tree: &dyn Tree, directory: &str, depth: usize, known: &mut Option<&mut
             continue;
         }
         if depth < DEEPEST {
-            for inner in below(tree, &path, depth + 1, known)? {
+            for inner in below(tree, &path, depth + 1, known)?.iter() {
                 found.push(if inner.is_empty() { item.name.clone() } else { format!("{}/{inner}", item.name) });
             }
         }
     }
+    let found = Rc::new(found);
     if let (Some(known), Some(identity)) = (known.as_deref_mut(), identity) {
         known.0.insert(directory.to_owned(), (identity, found.clone()));
     }
