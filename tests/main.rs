@@ -26,6 +26,7 @@ mod reconcile;
 mod scenarios;
 mod scopes;
 mod source;
+mod tracked;
 mod traffic;
 mod workloads;
 mod world;

@@ -154,6 +154,7 @@ fn rollout(routings: Vec<TrafficRouting>, steps: Vec<Step>) -> Rollout {
         on_failure: OnFailure::Rollback,
         rollback: windlass::api::Rollback::AtOnce,
         allow_secrets: false,
+        track_config: false,
         helm: None,
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn windlass_rollout(document: windlass::Rollout) -> Result<model::Rol
         Some(windlass::Rollback::InBatches) => rollout.rollback = model::Rollback::InBatches,
     }
     rollout.allow_secrets = spec.allow_secrets;
+    rollout.track_config = spec.track_config;
     let namespace = rollout.namespace.clone();
     rollout.helm = spec.source.and_then(|source| source.helm).map(|helm| model::Helm {
         chart: helm.chart,
@@ -100,6 +101,7 @@ fn rollout(
         on_failure: model::OnFailure::Rollback,
         rollback: if in_batches { model::Rollback::InBatches } else { model::Rollback::AtOnce },
         allow_secrets: false,
+        track_config: false,
         helm: None,
     })
 }

@@ -67,6 +67,9 @@ pub struct Rollout {
     pub rollback: Rollback,
     /// Let a renderer's own Secret data into Git.
     pub allow_secrets: bool,
+    /// Name ConfigMaps and Secrets by their content.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub track_config: bool,
     /// How `helm template` renders the source; `None`: nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helm: Option<Helm>,

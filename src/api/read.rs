@@ -337,8 +337,18 @@ fn explain(finding: &mut Finding, root: &Node, schema: &Value) {
     let parents = finding.path.segments().len().saturating_sub(1);
     let in_step = matches!(finding.path.segments().get(parents.wrapping_sub(1)), Some(Segment::Index(_)));
     let kruise = root.text("apiVersion").is_some_and(|version| version.starts_with(KRUISE));
-    const OURS: [&str; 9] =
-        ["source", "target", "observe", "delivery", "analysis", "onFailure", "rollback", "windows", "allowSecrets"];
+    const OURS: [&str; 10] = [
+        "source",
+        "target",
+        "observe",
+        "delivery",
+        "analysis",
+        "onFailure",
+        "rollback",
+        "windows",
+        "allowSecrets",
+        "trackConfig",
+    ];
     let of_windlass = if in_step { ["name", "gates", "timeout"].contains(&key) } else { parents == 1 && OURS.contains(&key) };
     if kruise && of_windlass {
         finding.hint = Some(format!("`{key}` is known to `apiVersion: windlass.dev/v1alpha1`"));

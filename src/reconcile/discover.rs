@@ -389,7 +389,7 @@ fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Readin
     let options = &Options { chart, ..options.clone() };
     let open = Options { allow_secrets: true, ..options.clone() };
     let mut rendered = source::render(tree, directory, &open)?;
-    let objects: ObjectSet = rendered.objects.into_iter().collect();
+    let mut objects: ObjectSet = rendered.objects.into_iter().collect();
     let chart = &options.chart;
     let inputs = &mut rendered.inputs;
     let mut rollouts = match super::spec::several(&rendered.rollouts, &objects, tree, inputs)? {
@@ -418,6 +418,14 @@ fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Readin
         // Only the Rollout says whether a renderer's Secrets may stand in Git.
         source::render(tree, directory, &Options { allow_secrets: false, ..options.clone() })?;
     }
+    match &rollouts {
+        Rollouts::One(rollout) => track(&mut objects, rollout),
+        Rollouts::Several(found) => {
+            for rollout in found.iter().flat_map(|found| &found.rollout) {
+                track(&mut objects, rollout);
+            }
+        }
+    }
     Ok(Reading { rollouts, objects, inputs: rendered.inputs, command: rendered.command })
 }
 
@@ -429,4 +437,10 @@ fn fault(directory: &str, rollout: &Rollout, objects: &ObjectSet, chart: Option<
         )));
     }
     scripts::fault(rollout, objects)
+}
+
+fn track(objects: &mut ObjectSet, rollout: &Rollout) {
+    if rollout.track_config {
+        crate::render::track(objects, &rollout.workload);
+    }
 }

@@ -6,11 +6,13 @@ pub mod obstacles;
 pub mod scope;
 mod selector;
 mod shape;
+mod tracked;
 pub mod traffic;
 pub mod workload;
 
 pub use live::{COMMIT_TREE, Live, REVISION_LABEL, Slots, check, live, revision, set_digest, size, workload as find_workload};
 pub use shape::{Pods, PodsPhase, Routes, Selector, Shape};
+pub use tracked::track;
 
 use crate::lua::LuaError;
 

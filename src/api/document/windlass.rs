@@ -63,6 +63,10 @@ pub(crate) struct Spec {
     /// Let Secret data that a renderer made up into Git. Default false.
     #[serde(default)]
     pub(crate) allow_secrets: bool,
+    /// Give the ConfigMaps and Secrets that the workload's pods read names with a digest of their content, so that old pods keep
+    /// the configuration of their version. For plain sources; kustomize's generators do it by themselves. Default false.
+    #[serde(default)]
+    pub(crate) track_config: bool,
 }
 
 /// How the manifests are made. The source is the directory of this file.

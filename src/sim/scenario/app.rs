@@ -37,7 +37,7 @@ pub struct App {
 }
 
 /// Options of `app` and `set`, so that a slip of the pen is an error.
-const OPTIONS: [&str; 28] = [
+const OPTIONS: [&str; 30] = [
     "kind",
     "autoscaler",
     "style",
@@ -58,6 +58,7 @@ const OPTIONS: [&str; 28] = [
     "port",
     "config",
     "hashed",
+    "track",
     "uses",
     "kruise",
     "on-failure",
@@ -354,7 +355,9 @@ impl App {
         let mut text = format!(
             "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {namespace}\n{notes}spec:\n  workloadRef: {{apiVersion: {api_version}, kind: {kind}, name: {name}}}\n"
         );
-        for (key, field) in [("disabled", "disabled"), ("on-failure", "onFailure"), ("rollback", "rollback")] {
+        for (key, field) in
+            [("disabled", "disabled"), ("on-failure", "onFailure"), ("rollback", "rollback"), ("track", "trackConfig")]
+        {
             if let Some(value) = self.get(key).filter(|_| !kruise || key == "disabled") {
                 text.push_str(&format!("  {field}: {value}\n"));
             }
