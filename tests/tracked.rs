@@ -9,9 +9,13 @@ fn objects(text: &str) -> ObjectSet {
 }
 
 fn tracked(text: &str) -> ObjectSet {
+    tracked_among(text, false)
+}
+
+fn tracked_among(text: &str, several: bool) -> ObjectSet {
     let mut objects = objects(text);
     let workload = WorkloadRef { api_version: "apps/v1".to_owned(), kind: "Deployment".to_owned(), name: "shop".to_owned() };
-    render::track(&mut objects, &workload);
+    render::track(&mut objects, &workload, several);
     objects
 }
 
@@ -95,4 +99,19 @@ fn odd_pods_are_left_as_they_are() {
         let text = deployment(pod) + &config("one", "a: b");
         assert_eq!(tracked(&text), objects(&text));
     }
+}
+
+#[test]
+fn among_several_rollouts_only_what_nobody_else_reads_is_renamed() {
+    let pod = "containers: [{name: a, envFrom: [{configMapRef: {name: own}}, {configMapRef: {name: common}}]}]";
+    let other =
+        deployment("containers: [{name: a, envFrom: [{configMapRef: {name: common}}]}]").replace("{name: shop}", "{name: other}");
+    let text = deployment(pod) + "---\n" + &other + &config("own", "a: b") + &config("common", "a: b");
+    let alone = names(&tracked(&text), "ConfigMap");
+    assert!(alone[0].starts_with("common-") && alone[1].starts_with("own-"), "{alone:?}");
+    let among = tracked_among(&text, true);
+    let names = names(&among, "ConfigMap");
+    assert!(names[0] == "common" && names[1].starts_with("own-"), "{names:?}");
+    let other = |objects: &ObjectSet| objects.find("apps", "Deployment", "other").cloned();
+    assert_eq!(other(&among), other(&objects(&text)), "no release of the other one");
 }

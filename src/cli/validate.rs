@@ -38,25 +38,39 @@ impl Outcome {
     }
 }
 
+/// An error of a document at the place of `path`; `field` is how it is called.
+fn fault(
+    code: &'static str,
+    document: &Document,
+    path: &[&str],
+    field: String,
+    message: String,
+    hint: Option<String>,
+) -> Diagnostic {
+    let place = document.locate(path);
+    Diagnostic {
+        code,
+        severity: Severity::Error,
+        file: document.file().to_owned(),
+        line: place.line,
+        column: place.column,
+        length: place.length.max(1),
+        field,
+        message,
+        snippet: None,
+        hint,
+    }
+}
+
 /// What the query templates of a Rollout may not hold.
 fn queries(document: &Document) -> Vec<Diagnostic> {
     let Meaning::Rollout(rollout) = document.meaning() else { return Vec::new() };
     let wrong = |(index, metric): (usize, &api::Metric)| {
-        let error = template::check(&metric.query).err()?;
+        let cause = template::check(&metric.query).err()?;
         let number = index.to_string();
-        let place = document.locate(&["spec", "analysis", "metrics", &number, "query"]);
-        Some(Diagnostic {
-            code: "metric-query",
-            severity: Severity::Error,
-            file: document.file().to_owned(),
-            line: place.line,
-            column: place.column,
-            length: place.length.max(1),
-            field: format!("spec.analysis.metrics[{index}].query"),
-            message: error.to_string(),
-            snippet: None,
-            hint: None,
-        })
+        let field = format!("spec.analysis.metrics[{index}].query");
+        let at = ["spec", "analysis", "metrics", &number, "query"];
+        Some(fault("metric-query", document, &at, field, cause.to_string(), None))
     };
     rollout.metrics.iter().enumerate().filter_map(wrong).collect()
 }

@@ -419,10 +419,10 @@ fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Readin
         source::render(tree, directory, &Options { allow_secrets: false, ..options.clone() })?;
     }
     match &rollouts {
-        Rollouts::One(rollout) => track(&mut objects, rollout),
+        Rollouts::One(rollout) => track(&mut objects, rollout, false),
         Rollouts::Several(found) => {
             for rollout in found.iter().flat_map(|found| &found.rollout) {
-                track(&mut objects, rollout);
+                track(&mut objects, rollout, true);
             }
         }
     }
@@ -439,8 +439,8 @@ fn fault(directory: &str, rollout: &Rollout, objects: &ObjectSet, chart: Option<
     scripts::fault(rollout, objects)
 }
 
-fn track(objects: &mut ObjectSet, rollout: &Rollout) {
+fn track(objects: &mut ObjectSet, rollout: &Rollout, among_several: bool) {
     if rollout.track_config {
-        crate::render::track(objects, &rollout.workload);
+        crate::render::track(objects, &rollout.workload, among_several);
     }
 }

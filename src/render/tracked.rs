@@ -16,7 +16,9 @@ const DIGITS: usize = 10;
 
 /// Names every ConfigMap and Secret that the workload's pods read by its content, and the references to it in all pod templates.
 /// What is not in `objects`, or is named by anything but a pod (an Ingress' or Gateway's certificate, an account), keeps its name.
-pub fn track(objects: &mut ObjectSet, workload: &WorkloadRef) {
+/// Where several Rollouts share the objects (`among_several`), so does what the pods of any other object read: a name that changes
+/// would be a release of theirs.
+pub fn track(objects: &mut ObjectSet, workload: &WorkloadRef, among_several: bool) {
     let Ok(workload) = super::find_workload(objects, workload) else { return };
     let namespace = workload.namespace().map(str::to_owned);
     let mut read = BTreeSet::new();
@@ -24,7 +26,15 @@ pub fn track(objects: &mut ObjectSet, workload: &WorkloadRef) {
     each_reference(&mut workload, &mut |kind, name| {
         read.insert((kind, name.clone()));
     });
-    let fixed = named_elsewhere(objects);
+    let mut fixed = named_elsewhere(objects);
+    if among_several {
+        let own = workload.key();
+        for (_, object) in objects.iter().filter(|(key, _)| **key != own) {
+            each_reference(&mut object.clone(), &mut |kind, name| {
+                fixed.insert((kind, name.clone()));
+            });
+        }
+    }
     let mut renamed: BTreeMap<Name, String> = BTreeMap::new();
     for (kind, name) in read.difference(&fixed) {
         let key = ObjectKey { group: String::new(), kind: (*kind).to_owned(), namespace: namespace.clone(), name: name.clone() };

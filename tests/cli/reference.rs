@@ -132,7 +132,7 @@ fn every_code_is_explained() {
     wanted.extend(codes("src/engine", &[" no("]));
     wanted.extend(codes("src/reconcile", &["refuse(", "Refused { code:"]));
     wanted.extend(codes("src/api", &["Finding::error(", "Finding::warning(", "Diagnostic::error(", "Problem { code:"]));
-    wanted.extend(codes("src/cli", &["code:"]));
+    wanted.extend(codes("src/cli", &["code:", "fault("]));
     let levels = ["Finding::error(", "Finding::warning(", "Finding::unknown(", "Finding::fine("];
     wanted.extend(codes("src/reconcile/doctor", &levels));
     wanted.extend(codes("src/cli/doctor", &levels));

@@ -75,3 +75,15 @@ fn a_name_that_fits_several_is_asked_for_again() {
     desk.windlass(&["log", "apps/shop:web", "--limit", "1"]).exits(0).tells(&["web: adopt the source as it is"]);
     desk.windlass(&["eject", "apps/shop:web"]).exits(1).tells(&["its Rollout file is still in the source"]);
 }
+
+#[test]
+fn scopes_of_a_chart_elsewhere_are_not_made_up() {
+    let desk = copy("several-rollouts");
+    desk.write("charts/shop/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n");
+    for name in ["web", "api"] {
+        desk.edit(&format!("apps/shop/{name}-rollout.yaml"), "spec:\n", "spec:\n  source: {helm: {chart: ../../charts/shop}}\n");
+    }
+    let said = desk.windlass(&["validate", "apps", "--output", "json"]).exits(0).json();
+    assert!(said["scopes"][0]["objects"].is_null(), "{said}");
+    assert!(!desk.windlass(&["validate", "apps"]).exits(0).out.contains("Deployment shop/web"));
+}

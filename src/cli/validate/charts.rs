@@ -2,26 +2,14 @@
 
 use std::path::Path;
 
-use crate::api::{Diagnostic, Document, Meaning, Severity};
+use crate::api::{Diagnostic, Document, Meaning};
 
 /// The files that are missing, as seen from the Rollout's directory.
 pub(super) fn judge(directory: &Path, document: &Document) -> Vec<Diagnostic> {
     let Meaning::Rollout(rollout) = document.meaning() else { return Vec::new() };
     let Some(helm) = &rollout.helm else { return Vec::new() };
     let missing = |path: &[&str], field: String, message: String, hint: &str| {
-        let place = document.locate(path);
-        Diagnostic {
-            code: "missing-file",
-            severity: Severity::Error,
-            file: document.file().to_owned(),
-            line: place.line,
-            column: place.column,
-            length: place.length.max(1),
-            field,
-            message,
-            snippet: None,
-            hint: Some(hint.to_owned()),
-        }
+        super::fault("missing-file", document, path, field, message, Some(hint.to_owned()))
     };
     let mut found = Vec::new();
     let chart = helm.chart.as_deref().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::api::{self, Diagnostic, Document, Meaning, SCRIPTS, Severity, Style};
+use crate::api::{self, Diagnostic, Document, Meaning, SCRIPTS, Style};
 use crate::cli::folder;
 use crate::reconcile::scripts;
 use crate::render::{RenderError, traffic};
@@ -58,20 +58,10 @@ fn finding(document: &Document, step: Option<usize>, message: String, hint: Opti
         _ => "canary",
     };
     let number = step.map(|step| step.to_string());
-    let place = match &number {
-        Some(step) => document.locate(&["spec", "strategy", form, "steps", step]),
-        None => document.locate(&["spec", "strategy", form, "trafficRoutings"]),
+    let path = match &number {
+        Some(step) => vec!["spec", "strategy", form, "steps", step],
+        None => vec!["spec", "strategy", form, "trafficRoutings"],
     };
-    Diagnostic {
-        code: "route",
-        severity: Severity::Error,
-        file: document.file().to_owned(),
-        line: place.line,
-        column: place.column,
-        length: place.length.max(1),
-        field: number.map_or_else(String::new, |step| format!("spec.strategy.{form}.steps[{step}]")),
-        message,
-        snippet: None,
-        hint,
-    }
+    let field = number.as_ref().map_or_else(String::new, |step| format!("spec.strategy.{form}.steps[{step}]"));
+    super::fault("route", document, &path, field, message, hint)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::api::{Diagnostic, Document, Meaning, Severity, Style};
+use crate::api::{Diagnostic, Document, Meaning, Style};
 use crate::cli::folder;
 use crate::render::scope::{Member, Scopes};
 use crate::source::{self, Folder, Options};
@@ -25,7 +25,8 @@ pub(super) fn judge(directory: &Path, shown: &str, documents: &[&Document]) -> O
         return None;
     }
     let mut shared = Shared { directory: shown.to_owned(), scopes: None };
-    if folder::kustomization(directory).is_some() || directory.join("Chart.yaml").is_file() {
+    let is_rendered = folder::kustomization(directory).is_some() || directory.join("Chart.yaml").is_file();
+    if is_rendered || rollouts.iter().any(|(_, rollout)| rollout.helm.is_some()) {
         return Some((shared, Vec::new()));
     }
     // A source that cannot be read has findings of its own.
@@ -35,20 +36,11 @@ pub(super) fn judge(directory: &Path, shown: &str, documents: &[&Document]) -> O
     let finding = |conflict: &crate::render::scope::Conflict| {
         let (document, rollout) = rollouts.iter().find(|(_, rollout)| rollout.name == conflict.rollout)?;
         let form = if rollout.style == Style::BlueGreen { "blueGreen" } else { "canary" };
-        let place = document.locate(&["spec", "strategy", form, "trafficRoutings"]);
         let others = conflict.others.iter().map(|other| format!("`{other}`")).collect::<Vec<_>>().join(" and ");
-        Some(Diagnostic {
-            code: "shared-route",
-            severity: Severity::Error,
-            file: document.file().to_owned(),
-            line: place.line,
-            column: place.column,
-            length: place.length.max(1),
-            field: format!("spec.strategy.{form}.trafficRoutings"),
-            message: format!("{} reaches the pods of Rollout {others} too", conflict.object),
-            snippet: None,
-            hint: Some("its steps would change their requests: give each Rollout one of its own".to_owned()),
-        })
+        let path = ["spec", "strategy", form, "trafficRoutings"];
+        let message = format!("{} reaches the pods of Rollout {others} too", conflict.object);
+        let hint = "its steps would change their requests: give each Rollout one of its own".to_owned();
+        Some(super::fault("shared-route", document, &path, path.join("."), message, Some(hint)))
     };
     let findings = scopes.conflicts().iter().filter_map(finding).collect();
     shared.scopes = Some(scopes);

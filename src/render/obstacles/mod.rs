@@ -94,7 +94,7 @@ fn missing_at_once(workload: &Object, size: u32) -> u32 {
         },
         _ => number("/spec/updateStrategy/rollingUpdate/maxUnavailable", 1),
     };
-    found.unwrap_or(1).max(u32::from(found.is_none())).min(size)
+    found.unwrap_or(1).min(size)
 }
 
 /// Pods or percent; `None` where it is neither.
