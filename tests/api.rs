@@ -3,5 +3,6 @@
 mod cases;
 mod documents;
 mod init;
+mod kinds;
 mod schema;
 mod validate;

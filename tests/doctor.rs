@@ -26,7 +26,7 @@ fn app() -> Wanted {
         live_path: "apps/shop".to_owned(),
         namespace: "shop".to_owned(),
         namespace_is_written: true,
-        workload: WorkloadRef { api_version: "apps/v1".to_owned(), kind: "Deployment".to_owned(), name: "shop".to_owned() },
+        workload: WorkloadRef::new("apps/v1", "Deployment", "shop"),
         routes: false,
         observe: Observe::Kubernetes,
         is_adopted: true,

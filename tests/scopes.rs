@@ -13,7 +13,7 @@ fn workload(name: &str, pod: &str) -> String {
 }
 
 fn member(name: &str) -> Member {
-    let workload = WorkloadRef { api_version: "apps/v1".to_owned(), kind: "Deployment".to_owned(), name: name.to_owned() };
+    let workload = WorkloadRef::new("apps/v1", "Deployment", name);
     Member { name: name.to_owned(), namespace: None, workload, routed: Vec::new() }
 }
 

@@ -14,7 +14,7 @@ fn tracked(text: &str) -> ObjectSet {
 
 fn tracked_among(text: &str, several: bool) -> ObjectSet {
     let mut objects = objects(text);
-    let workload = WorkloadRef { api_version: "apps/v1".to_owned(), kind: "Deployment".to_owned(), name: "shop".to_owned() };
+    let workload = WorkloadRef::new("apps/v1", "Deployment", "shop");
     render::track(&mut objects, &workload, several);
     objects
 }

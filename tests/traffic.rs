@@ -141,7 +141,7 @@ fn rollout(routings: Vec<TrafficRouting>, steps: Vec<Step>) -> Rollout {
     Rollout {
         name: "echo".to_owned(),
         namespace: None,
-        workload: WorkloadRef { api_version: "apps/v1".to_owned(), kind: "Deployment".to_owned(), name: "echo".to_owned() },
+        workload: WorkloadRef::new("apps/v1", "Deployment", "echo"),
         disabled: false,
         paused: false,
         style: Style::Partition,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use windlass::api::{self, Meaning, Rollout};
+use windlass::api::{self, DescribedKind, Meaning, Rollout};
 use windlass::engine::{self, Command, History, Input, Source, State};
 use windlass::manifest::{self, Object, ObjectSet};
 use windlass::render;
@@ -18,7 +18,7 @@ const PODS: u32 = 10;
 const SCALED: &str = "Deployment with an autoscaler";
 
 /// `apiVersion`, `kind`, own name.
-const KINDS: [(&str, &str, &str); 7] = [
+const KINDS: [(&str, &str, &str); 8] = [
     ("apps/v1", "Deployment", "Deployment"),
     ("apps/v1", "Deployment", SCALED),
     ("apps/v1", "StatefulSet", "StatefulSet"),
@@ -26,7 +26,21 @@ const KINDS: [(&str, &str, &str); 7] = [
     ("apps.kruise.io/v1beta1", "StatefulSet", "Advanced StatefulSet"),
     ("apps.kruise.io/v1beta1", "DaemonSet", "Advanced DaemonSet"),
     ("apps/v1", "DaemonSet", "DaemonSet"),
+    ("games.example.com/v1", "GameSet", "A kind that `workloads` describes, with the partition at `spec.update.keep`"),
 ];
+
+/// What the repository says of the last of them.
+fn described() -> Vec<DescribedKind> {
+    let settings = "apiVersion: windlass.dev/v1alpha1\nkind: Repository\nworkloads:\n- group: games.example.com\n  kind: GameSet\n  \
+                    paths: {partition: spec.update.keep}\n";
+    let read = api::read(".windlass.yaml", settings);
+    assert!(read.findings.is_empty(), "{:?}", read.findings);
+    let settings = read.documents.into_iter().find_map(|document| match document.into_meaning() {
+        Meaning::Repository(repository) => Some(repository.workloads),
+        _ => None,
+    });
+    settings.unwrap()
+}
 
 /// Name, and what makes a `strategy` of the steps.
 const STYLES: [(&str, &str); 3] = [
@@ -60,7 +74,7 @@ fn rollout(api_version: &str, kind: &str, strategy: &str) -> Result<Rollout, Str
          kind: {kind}, name: shop}}\n  strategy:\n    {}\n",
         strategy.replace("STEPS", if kind == "CloneSet" && strategy.contains("blueGreen") { WHOLE } else { STEPS })
     );
-    let read = api::read("rollout.yaml", &text);
+    let read = api::read_with("rollout.yaml", &text, &described());
     if let Some(error) = read.findings.into_iter().find(|finding| finding.is_error()) {
         return Err(format!("{}; {}", error.message, error.hint.unwrap_or_default()));
     }

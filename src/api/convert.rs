@@ -1,5 +1,6 @@
 //! From documents without errors to what they mean, with the defaults filled in.
 
+use super::described::{DescribedKind, FieldPath, StatusPaths};
 use super::document::kruise::{self, HeaderModifier, HttpMatch, NamedMatchKind, PathMatchKind, Strategy, TrafficRouting};
 use super::document::windlass::{self, Gate, NoData, Observe, OnFailure, Step};
 use super::document::{IntOrString, Metadata, alpha, config, repository};
@@ -107,7 +108,7 @@ fn rollout(
 }
 
 fn reference(workload: kruise::WorkloadRef) -> model::WorkloadRef {
-    model::WorkloadRef { api_version: workload.api_version, kind: workload.kind, name: workload.name }
+    model::WorkloadRef::new(workload.api_version, workload.kind, workload.name)
 }
 
 fn amount(amount: &IntOrString, field: &'static str) -> Result<model::Amount, Unusable> {
@@ -254,6 +255,7 @@ pub(crate) fn repository(document: repository::Repository) -> Result<model::Repo
     let clean = |path: &str| rules::clean(path).ok_or(Unusable("paths"));
     let sources = document.sources.map(|sources| sources.iter().map(|source| clean(source)).collect()).transpose()?;
     let paths = document.paths.iter().map(|(from, to)| Ok((clean(from)?, clean(to)?))).collect::<Result<_, _>>()?;
+    let workloads = document.workloads.into_iter().map(workload).collect::<Result<_, _>>()?;
     Ok(model::Repository {
         source_branch: document.source_branch,
         live_branch: document.live_branch.unwrap_or(default.live_branch),
@@ -264,7 +266,26 @@ pub(crate) fn repository(document: repository::Repository) -> Result<model::Repo
         renderers: document
             .renderers
             .map_or(default.renderers, |versions| model::Renderers { helm: versions.helm, kustomize: versions.kustomize }),
+        workloads,
     })
+}
+
+fn workload(entry: repository::Workload) -> Result<DescribedKind, Unusable> {
+    let path = |root: &str, path: &str| FieldPath::below(root, path).map_err(|_| Unusable("workloads"));
+    let [replicas, template, partition] = entry.paths.all().map(|(_, text)| path("spec", text));
+    let given = entry.status.unwrap_or_default();
+    let counted = |given: Option<String>, default: &str| path("status", &given.unwrap_or_else(|| format!("status.{default}")));
+    let status = StatusPaths {
+        observed_generation: counted(given.observed_generation, "observedGeneration")?,
+        replicas: counted(given.replicas, "replicas")?,
+        updated_replicas: counted(given.updated_replicas, "updatedReplicas")?,
+        ready_replicas: counted(given.ready_replicas, "readyReplicas")?,
+        updated_ready_replicas: counted(given.updated_ready_replicas, "updatedReadyReplicas")?,
+        available_replicas: counted(given.available_replicas, "availableReplicas")?,
+    };
+    let (replicas, template, partition) = (replicas?, template?, partition?);
+    let plural = entry.plural.unwrap_or_else(|| DescribedKind::plural_of(&entry.kind));
+    Ok(DescribedKind { group: entry.group, kind: entry.kind, plural, replicas, template, partition, status })
 }
 
 pub(crate) fn config(document: config::Config) -> Result<model::Config, Unusable> {

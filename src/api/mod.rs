@@ -4,6 +4,7 @@
 
 mod check;
 mod convert;
+mod described;
 mod diagnostic;
 mod document;
 pub mod model;
@@ -14,9 +15,10 @@ mod rules;
 mod schema;
 mod yaml;
 
+pub use described::{DescribedKind, FieldPath, NoPath, StatusPaths};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use model::*;
-pub use read::{Broken, Document, Meaning, ReadResult, read, read_bytes};
+pub use read::{Broken, Document, Meaning, ReadResult, read, read_bytes, read_bytes_with, read_with};
 pub use rules::{CUSTOM_KINDS, Known, ObjectName, missing_scripts, path_conflict, validate_repository, validate_together};
 pub use schema::{SchemaKind, schema};
 pub use yaml::MAX_BYTES;

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::described::DescribedKind;
+
 /// A whole number of pods, or a percentage of the workload's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -105,6 +107,9 @@ pub struct WorkloadRef {
     pub api_version: String,
     pub kind: String,
     pub name: String,
+    /// What the repository says of the kind, where Windlass does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Box<DescribedKind>>,
 }
 
 /// Kruise's rolling styles.
@@ -426,6 +431,9 @@ pub struct Repository {
     /// The only versions of the external renderers that may render.
     #[serde(default)]
     pub renderers: Renderers,
+    /// Kinds of workloads that Windlass does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<DescribedKind>,
 }
 
 /// Versions of external renderers; `None`: whatever is there.
@@ -453,6 +461,7 @@ impl Default for Repository {
             observe: Observe::Kubernetes,
             author: Author { name: "Windlass".to_owned(), email: "windlass@users.noreply.invalid".to_owned() },
             renderers: Renderers::default(),
+            workloads: Vec::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::check::{self, Checked};
 use super::convert::{self, Unusable};
+use super::described::DescribedKind;
 use super::diagnostic::{Diagnostic, Finding, Place, Severity, Text};
 use super::model;
 use super::near;
@@ -26,6 +27,8 @@ pub struct ReadResult {
     pub objects: Vec<ObjectName>,
     /// Everything that is wrong, in the order of the file.
     pub findings: Vec<Diagnostic>,
+    /// Whether a Rollout names a kind of workload that Windlass does not know: the repository may describe it.
+    pub names_unknown_kind: bool,
 }
 
 impl ReadResult {
@@ -111,8 +114,13 @@ impl Document {
 
 /// Reads a file's bytes; text that is no UTF-8 is a finding.
 pub fn read_bytes(file: &str, bytes: &[u8]) -> ReadResult {
+    read_bytes_with(file, bytes, &[])
+}
+
+/// The same, where workloads may also be of `kinds`.
+pub fn read_bytes_with(file: &str, bytes: &[u8], kinds: &[DescribedKind]) -> ReadResult {
     match std::str::from_utf8(bytes) {
-        Ok(text) => read(file, text),
+        Ok(text) => read_with(file, text, kinds),
         Err(error) => {
             let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -128,8 +136,13 @@ pub fn read_bytes(file: &str, bytes: &[u8]) -> ReadResult {
 ///
 /// Documents of other kinds are not looked into, but for duplicate keys. Objects in a `List` count as documents.
 pub fn read(file: &str, text: &str) -> ReadResult {
+    read_with(file, text, &[])
+}
+
+/// The same, where workloads may also be of `kinds`, which the repository describes (`workloads` in `.windlass.yaml`).
+pub fn read_with(file: &str, text: &str, kinds: &[DescribedKind]) -> ReadResult {
     let (roots, problems) = yaml::parse(text);
-    let mut reader = Reader { text: Arc::new(Text::new(file, text)), out: ReadResult::default() };
+    let mut reader = Reader { text: Arc::new(Text::new(file, text)), kinds, out: ReadResult::default() };
     for problem in problems {
         let mut finding = Finding::error(problem.code, &Path::default(), problem.message);
         finding.hint = problem.hint;
@@ -152,12 +165,13 @@ enum Kind {
     Alpha,
 }
 
-struct Reader {
+struct Reader<'a> {
     text: Arc<Text>,
+    kinds: &'a [DescribedKind],
     out: ReadResult,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn complain(&mut self, root: &Node, finding: Finding) {
         let (place, _) = root.locate(&finding.path, finding.at_key);
         self.out.findings.push(self.text.diagnostic(place, finding));
@@ -200,7 +214,12 @@ impl Reader {
     }
 
     fn ours(&mut self, root: &Arc<Node>, kind: Kind) {
-        let rollout = Meaning::Rollout;
+        let described = self.described(root).cloned().map(Box::new);
+        self.out.names_unknown_kind |= workload(root).is_some_and(|(api_version, kind)| !rules::is_known(api_version, kind));
+        let rollout = |rollout: model::Rollout| {
+            let workload = model::WorkloadRef { described, ..rollout.workload };
+            Meaning::Rollout(model::Rollout { workload, ..rollout })
+        };
         let (name, meaning) = match kind {
             Kind::Rollout => {
                 let meaning = self.typed(root, &schema::ROLLOUT, rules::windlass_rollout, convert::windlass_rollout);
@@ -232,6 +251,12 @@ impl Reader {
         }
     }
 
+    /// The kind of a Rollout's workload, where the repository describes it.
+    fn described(&self, root: &Node) -> Option<&DescribedKind> {
+        let (api_version, kind) = workload(root)?;
+        self.kinds.iter().find(|known| known.fits(api_version, kind))
+    }
+
     /// Checks fields and types, then the rules on what is left, then converts a document without errors.
     fn typed<T: DeserializeOwned, M>(
         &mut self,
@@ -250,6 +275,12 @@ impl Reader {
             Some(Ok(document)) => {
                 let mut findings = judge(&document);
                 findings.retain(|finding| !follows(finding, root, &checked));
+                if let Some(kind) = self.described(root) {
+                    findings.retain(|finding| finding.message != rules::UNKNOWN_KIND);
+                    let at = Path::of(&["spec", "strategy", "blueGreen"]);
+                    let blue_green = root.locate(&at, false).1.then_some(at);
+                    findings.extend(rules::described_rollout(kind, blue_green));
+                }
                 clean &= findings.iter().all(|finding| finding.severity != Severity::Error);
                 checked.findings.append(&mut findings);
                 if clean { Some(convert(document)) } else { None }
@@ -274,6 +305,13 @@ impl Reader {
         }
         meaning
     }
+}
+
+/// `apiVersion` and kind of the workload that a Rollout names.
+fn workload(root: &Node) -> Option<(&str, &str)> {
+    let spec = root.get("spec")?;
+    let reference = spec.get("objectRef").unwrap_or(spec).get("workloadRef")?;
+    Some((reference.text("apiVersion")?, reference.text("kind")?))
 }
 
 fn metadata_name(root: &Node) -> Option<String> {

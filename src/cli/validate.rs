@@ -10,6 +10,7 @@ use crate::metrics::template;
 use super::folder;
 
 mod charts;
+mod kinds;
 mod routes;
 mod scopes;
 mod show;
@@ -170,6 +171,7 @@ struct Walk {
     /// With the real path of the directory that each is in.
     documents: Vec<(PathBuf, Document)>,
     findings: Vec<Diagnostic>,
+    kinds: kinds::Kinds,
 }
 
 impl Walk {
@@ -234,7 +236,11 @@ impl Walk {
         match folder::read(path) {
             Err(error) => self.complain(path, Severity::Error, "unreadable", format!("cannot read this file: {error}"), None),
             Ok(bytes) => {
-                let mut result = api::read_bytes(&path.display().to_string(), &bytes);
+                let shown = path.display().to_string();
+                let mut result = api::read_bytes(&shown, &bytes);
+                if result.names_unknown_kind {
+                    result = api::read_bytes_with(&shown, &bytes, self.kinds.of(&folder));
+                }
                 self.findings.append(&mut result.findings);
                 self.documents.extend(result.documents.into_iter().map(|document| (folder.clone(), document)));
             }

@@ -14,8 +14,8 @@ use crate::render::{self, Pods, PodsPhase, RenderError, Routes, Selector, Shape,
 
 /// What the workload of the candidate allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ground {
-    pub kind: Kind,
+pub struct Ground<'a> {
+    pub kind: Kind<'a>,
     /// Pods that the workload shall have.
     pub size: u32,
     /// Whether that is known to the cluster alone.
@@ -36,12 +36,12 @@ pub struct Ground {
     pub keeps_size: bool,
 }
 
-impl Ground {
+impl<'a> Ground<'a> {
     /// `counted`: the size that the cluster tells, or told last; it counts where the objects name none.
     ///
     /// # Errors
     /// There is no such workload, or its kind cannot be released.
-    pub fn of(rollout: &Rollout, objects: &ObjectSet, counted: Option<u32>) -> Result<Self, RenderError> {
+    pub fn of(rollout: &'a Rollout, objects: &ObjectSet, counted: Option<u32>) -> Result<Self, RenderError> {
         let kind = Kind::of(&rollout.workload)?;
         let workload = find_workload(objects, &rollout.workload)?;
         let own = render::size(rollout, objects)?;

@@ -116,19 +116,19 @@ pub(super) fn synced_stable(
     };
     let without_template = |object: &crate::manifest::Object| {
         let mut object = object.clone();
-        object.remove(&["spec", "template"]);
+        object.remove(&rollout.workload.template());
         object
     };
     let mut merged = old.clone();
     if without_template(old) == without_template(was) {
         merged = without_template(now);
-        if let Some(template) = old.get("/spec/template") {
-            merged.set(&["spec", "template"], template.clone());
+        if let Some(template) = old.get(&rollout.workload.template_pointer()) {
+            merged.set(&rollout.workload.template(), template.clone());
         }
     } else {
-        match now.get("/spec/replicas") {
-            Some(replicas) => merged.set(&["spec", "replicas"], replicas.clone()),
-            None => merged.remove(&["spec", "replicas"]),
+        match now.get(&rollout.workload.replicas_pointer()) {
+            Some(replicas) => merged.set(&rollout.workload.replicas(), replicas.clone()),
+            None => merged.remove(&rollout.workload.replicas()),
         }
     }
     next.insert(merged);
@@ -141,7 +141,7 @@ pub(super) fn source_facts(source: &Source<'_>) -> SourceFacts {
 }
 
 /// The size and strategy of the stable workload.
-pub(super) fn ground_of_stable(input: &Input<'_>, state: &State) -> Result<Ground, RenderError> {
+pub(super) fn ground_of_stable<'a>(input: &Input<'a>, state: &State) -> Result<Ground<'a>, RenderError> {
     let stable = input.stable.ok_or_else(|| missing_slot("stable"))?;
     Ground::of(input.rollout, stable, counted(input, Some(state)))
 }
@@ -200,7 +200,7 @@ pub(super) fn at_rest(state: State) -> State {
 }
 
 /// The size and strategy of the workload that is written at present.
-pub(super) fn ground(input: &Input<'_>, state: &State) -> Result<Ground, RenderError> {
+pub(super) fn ground<'a>(input: &Input<'a>, state: &State) -> Result<Ground<'a>, RenderError> {
     let stable = input.stable.ok_or_else(|| missing_slot("stable"))?;
     let objects = match state.phase {
         Phase::RollingBack | Phase::Healthy => stable,

@@ -117,7 +117,7 @@ pub(super) fn passed(step: u32, facts: &[GateFact]) -> String {
 pub(super) fn images(rollout: &Rollout, slots: &NextSlots) -> String {
     let read = |objects: Option<&ObjectSet>| {
         let workload = objects.and_then(|objects| find_workload(objects, &rollout.workload).ok());
-        workload.map(containers).unwrap_or_default()
+        workload.map(|workload| containers(rollout, workload)).unwrap_or_default()
     };
     let (before, after) = (read(Some(&slots.stable)), read(slots.candidate.as_ref()));
     let changes: Vec<String> = after
@@ -135,11 +135,14 @@ pub(super) fn images(rollout: &Rollout, slots: &NextSlots) -> String {
     }
 }
 
-fn containers(workload: &Object) -> Vec<(String, String)> {
-    let list = |pointer| workload.get(pointer).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+fn containers(rollout: &Rollout, workload: &Object) -> Vec<(String, String)> {
+    let template = rollout.workload.template_pointer();
+    let list = |field| {
+        workload.get(&format!("{template}/spec/{field}")).and_then(serde_json::Value::as_array).cloned().unwrap_or_default()
+    };
     let text =
         |value: &serde_json::Value, key: &str| value.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-    ["/spec/template/spec/initContainers", "/spec/template/spec/containers"]
+    ["initContainers", "containers"]
         .into_iter()
         .flat_map(list)
         .map(|container| (text(&container, "name"), text(&container, "image")))

@@ -28,12 +28,38 @@ pub struct Target {
     pub api_version: String,
     pub kind: String,
     pub name: String,
+    /// Where a kind that this program does not know has its fields.
+    pub described: Option<Described>,
     /// The value of the `windlass.dev/commit-tree` annotation that the applied commit carries.
     pub mark: String,
     /// The commit's time, seconds since 1970 UTC.
     pub committed_at: i64,
     /// The moment of the look, seconds since 1970 UTC.
     pub now: i64,
+}
+
+/// A kind of workload that the repository describes. Fields are keys from the object's root, with dots between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// As the API's addresses have it.
+    pub plural: String,
+    /// The number of pods that it shall have.
+    pub replicas: String,
+    pub status: StatusFields,
+}
+
+/// Where its status counts pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusFields {
+    pub observed_generation: String,
+    /// All pods.
+    pub replicas: String,
+    /// Pods of the newest template.
+    pub updated_replicas: String,
+    pub ready_replicas: String,
+    /// Ready pods of the newest template.
+    pub updated_ready_replicas: String,
+    pub available_replicas: String,
 }
 
 /// What an observer saw.

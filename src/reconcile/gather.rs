@@ -10,7 +10,7 @@ use super::discover::{self, App, Fresh, Origin};
 use super::layout::{self, AppId};
 use super::lineage::OfMove;
 use super::rest::Resting;
-use super::{Reconciler, Trouble, history, shared, spec};
+use super::{Reconciler, Trouble, history, kinds, shared, spec};
 use crate::api::{Metric, Observe, Repository, Rollout};
 use crate::engine::{self, Answer, Counts, Decision, History, Input, Look, Reason, Seen, Sight, Source, State};
 use crate::git::Heads;
@@ -176,7 +176,7 @@ impl Reconciler<'_> {
     }
 
     fn settings(&mut self, heads: &Heads) -> Result<Repository, Trouble> {
-        const FILE: &str = ".windlass.yaml";
+        const FILE: &str = kinds::SETTINGS;
         let identity = self.repo.entry(heads.source, FILE)?.map(|entry| entry.id.to_string()).unwrap_or_default();
         let known = self.memory.settings.as_ref().filter(|(known, _)| *known == identity).map(|(_, settings)| settings.clone());
         let mut settings = match known {
@@ -284,6 +284,7 @@ impl Reconciler<'_> {
             api_version: gathered.rollout.workload.api_version.clone(),
             kind: gathered.rollout.workload.kind.clone(),
             name: state.shape.shown_by(&gathered.rollout.workload.name),
+            described: gathered.rollout.workload.described.as_deref().map(kinds::observed),
             mark: state.mark.clone(),
             committed_at: state.moved_at.as_second(),
             now: gathered.now.as_second(),

@@ -214,9 +214,8 @@ fn manifests(path: &str, content: Vec<u8>) -> Result<Vec<Object>, Trouble> {
 /// The objects of a live path as a person left them, without what Windlass had added to them.
 pub fn adoptable(repo: &dyn Repo, commit: Oid, app: &AppId, rollout: &Rollout, files: &[String]) -> Result<ObjectSet, Trouble> {
     let mut objects = read_part(repo, commit, &app.path, files)?.unwrap_or_default();
-    let mut workload = render::find_workload(&objects, &rollout.workload)?.clone();
+    let mut workload = render::unlabelled(render::find_workload(&objects, &rollout.workload)?, &rollout.workload);
     workload.remove(&["metadata", "annotations", render::COMMIT_TREE]);
-    workload.remove(&["spec", "template", "metadata", "labels", render::REVISION_LABEL]);
     objects.insert(workload);
     Ok(objects)
 }

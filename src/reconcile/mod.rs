@@ -9,6 +9,7 @@ mod discover;
 pub mod doctor;
 mod gather;
 mod history;
+mod kinds;
 pub mod layout;
 mod lineage;
 mod parts;

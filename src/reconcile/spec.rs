@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Trouble, scripts};
-use crate::api::{self, Diagnostic, Document, Known, Meaning, Metric, ObjectName, Repository, Rollout, WorkloadRef};
+use super::{Trouble, kinds, scripts};
+use crate::api::{
+    self, DescribedKind, Diagnostic, Document, Known, Meaning, Metric, ObjectName, Repository, Rollout, WorkloadRef,
+};
 use crate::manifest::ObjectSet;
 use crate::metrics::template;
 use crate::render::scope::Member;
@@ -21,7 +23,7 @@ pub(super) fn the_rollout(
     let mut documents: Vec<Document> = Vec::new();
     let mut findings: Vec<Diagnostic> = Vec::new();
     for (path, text) in files {
-        let read = api::read(path, text);
+        let (read, _) = kinds::read(tree, path, text, inputs)?;
         findings.extend(read.findings);
         documents.extend(read.documents);
     }
@@ -64,7 +66,7 @@ pub(super) fn chart(tree: &dyn Tree, directory: &str, options: &Options) -> Resu
     let mut wanted: Option<(&String, Chart)> = None;
     let mut namespace = None;
     for (path, content) in &files {
-        let mut read = api::read(path, content);
+        let (mut read, _) = kinds::read(tree, path, content, &mut BTreeMap::new())?;
         read.findings.retain(Diagnostic::is_error);
         if !read.findings.is_empty() {
             return Err(Trouble::Invalid(text(&read.findings)));
@@ -135,7 +137,7 @@ pub(super) fn several(
     let mut found: Vec<Found> = Vec::new();
     let mut unnamed = None;
     for (path, text) in files {
-        let read = api::read(path, text);
+        let (read, described) = kinds::read(tree, path, text, inputs)?;
         let mut lines: Vec<u32> = read.documents.iter().map(|document| document.place().line).collect();
         lines.extend(read.broken.iter().map(|broken| broken.line));
         for document in &read.documents {
@@ -163,7 +165,7 @@ pub(super) fn several(
             let trouble = Trouble::Invalid(self::text(&findings));
             match &broken.name {
                 Some(name) => {
-                    let member = roughly(path, text, name);
+                    let member = roughly(path, text, name, &described);
                     found.push(Found { name: name.clone(), member, rollout: Err(trouble) });
                 }
                 None => {
@@ -187,7 +189,7 @@ pub(super) fn several(
 }
 
 /// What a Rollout with errors says of its workload, so that it can be told which objects are its own.
-fn roughly(path: &str, text: &str, name: &str) -> Option<Member> {
+fn roughly(path: &str, text: &str, name: &str, kinds: &[DescribedKind]) -> Option<Member> {
     let values = crate::manifest::values(path, text).ok()?;
     let is_it = |value: &&serde_json::Value| {
         let text = |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_str);
@@ -196,12 +198,10 @@ fn roughly(path: &str, text: &str, name: &str) -> Option<Member> {
     let value = values.iter().map(|raw| &raw.value).find(is_it)?;
     let text = |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned);
     let workload = ["/spec/workloadRef", "/spec/objectRef/workloadRef"].into_iter().find_map(|at| {
-        Some(WorkloadRef {
-            api_version: text(&format!("{at}/apiVersion"))?,
-            kind: text(&format!("{at}/kind"))?,
-            name: text(&format!("{at}/name"))?,
-        })
+        Some(WorkloadRef::new(text(&format!("{at}/apiVersion"))?, text(&format!("{at}/kind"))?, text(&format!("{at}/name"))?))
     })?;
+    let described = kinds.iter().find(|kind| kind.fits(&workload.api_version, &workload.kind)).cloned().map(Box::new);
+    let workload = WorkloadRef { described, ..workload };
     Some(Member { name: name.to_owned(), namespace: text("/metadata/namespace"), workload, routed: Vec::new() })
 }
 

@@ -46,10 +46,23 @@ pub fn size(rollout: &Rollout, objects: &ObjectSet) -> Result<Option<u32>, Rende
 
 /// The digest of the workload's pod template, without the label that Windlass adds: ten hex digits.
 pub fn revision(objects: &ObjectSet, reference: &WorkloadRef) -> Result<String, RenderError> {
-    let mut object = workload(objects, reference)?.clone();
-    object.remove(&["spec", "template", "metadata", "labels", REVISION_LABEL]);
-    let template = object.get("/spec/template").cloned().unwrap_or(Value::Null);
+    let object = unlabelled(workload(objects, reference)?, reference);
+    let template = object.get(&reference.template_pointer()).cloned().unwrap_or(Value::Null);
     Ok(digest(&template).chars().take(10).collect())
+}
+
+/// A workload without the label that Windlass adds to its pods.
+#[must_use]
+pub fn unlabelled(workload: &Object, reference: &WorkloadRef) -> Object {
+    let mut plain = workload.clone();
+    plain.remove(&label_of(reference));
+    plain
+}
+
+fn label_of(reference: &WorkloadRef) -> Vec<&str> {
+    let mut path = reference.template();
+    path.extend(["metadata", "labels", REVISION_LABEL]);
+    path
 }
 
 /// A digest of all objects of a slot.
@@ -77,7 +90,7 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
     match shape.pods {
         Pods::Stable | Pods::Returning { .. } | Pods::Back { .. } => {
             if shape.stable_labelled {
-                label(&mut object, &revision(slots.stable, &rollout.workload)?);
+                label(&mut object, rollout, &revision(slots.stable, &rollout.workload)?);
             }
             if let Pods::Returning { surge } = shape.pods {
                 kind.come_back(&mut object, surge);
@@ -88,11 +101,11 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
             }
         }
         Pods::Candidate => {
-            label(&mut object, &revision(&objects, &rollout.workload)?);
+            label(&mut object, rollout, &revision(&objects, &rollout.workload)?);
             kind.finish(&mut object);
         }
         Pods::Held { size, from, to, phase, percent } => {
-            label(&mut object, &revision(&objects, &rollout.workload)?);
+            label(&mut object, rollout, &revision(&objects, &rollout.workload)?);
             kind.hold(&mut object, Reach { size, from, to, phase, percent });
         }
     }
@@ -106,7 +119,7 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
     let mut shown = vec![rollout.workload.clone()];
     if let (Some(pods), Some(candidate)) = (shape.extra, slots.candidate) {
         let mut second = extra::deployment(workload(candidate, &rollout.workload)?, rollout, pods);
-        label(&mut second, &revision(candidate, &rollout.workload)?);
+        label(&mut second, rollout, &revision(candidate, &rollout.workload)?);
         shown.push(WorkloadRef { name: second.name().to_owned(), ..rollout.workload.clone() });
         objects.insert(second);
     }
@@ -150,6 +163,6 @@ fn base(slots: Slots<'_>, shape: &Shape) -> ObjectSet {
     objects
 }
 
-fn label(workload: &mut Object, revision: &str) {
-    workload.set(&["spec", "template", "metadata", "labels", REVISION_LABEL], Value::String(revision.to_owned()));
+fn label(workload: &mut Object, rollout: &Rollout, revision: &str) {
+    workload.set(&label_of(&rollout.workload), Value::String(revision.to_owned()));
 }

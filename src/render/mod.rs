@@ -10,7 +10,9 @@ mod tracked;
 pub mod traffic;
 pub mod workload;
 
-pub use live::{COMMIT_TREE, Live, REVISION_LABEL, Slots, check, live, revision, set_digest, size, workload as find_workload};
+pub use live::{
+    COMMIT_TREE, Live, REVISION_LABEL, Slots, check, live, revision, set_digest, size, unlabelled, workload as find_workload,
+};
 pub use shape::{Pods, PodsPhase, Routes, Selector, Shape};
 pub use tracked::track;
 

@@ -19,18 +19,19 @@ const DIGITS: usize = 10;
 /// Where several Rollouts share the objects (`among_several`), so does what the pods of any other object read: a name that changes
 /// would be a release of theirs.
 pub fn track(objects: &mut ObjectSet, workload: &WorkloadRef, among_several: bool) {
+    let reference = workload;
     let Ok(workload) = super::find_workload(objects, workload) else { return };
     let namespace = workload.namespace().map(str::to_owned);
     let mut read = BTreeSet::new();
     let mut workload = workload.clone();
-    each_reference(&mut workload, &mut |kind, name| {
+    each_reference(&mut workload, reference, &mut |kind, name| {
         read.insert((kind, name.clone()));
     });
-    let mut fixed = named_elsewhere(objects);
+    let mut fixed = named_elsewhere(objects, reference);
     if among_several {
         let own = workload.key();
         for (_, object) in objects.iter().filter(|(key, _)| **key != own) {
-            each_reference(&mut object.clone(), &mut |kind, name| {
+            each_reference(&mut object.clone(), reference, &mut |kind, name| {
                 fixed.insert((kind, name.clone()));
             });
         }
@@ -55,7 +56,7 @@ pub fn track(objects: &mut ObjectSet, workload: &WorkloadRef, among_several: boo
     let keys: Vec<ObjectKey> = objects.iter().filter(|(key, _)| key.namespace == namespace).map(|(key, _)| key.clone()).collect();
     for key in keys {
         if let Some(object) = objects.get_mut(&key) {
-            each_reference(object, &mut |kind, name| {
+            each_reference(object, reference, &mut |kind, name| {
                 if let Some(new) = renamed.get(&(kind, name.clone())) {
                     name.clone_from(new);
                 }
@@ -67,11 +68,19 @@ pub fn track(objects: &mut ObjectSet, workload: &WorkloadRef, among_several: boo
 /// Where pods stand in objects: templates of workloads and jobs, the templates of scheduled jobs, and pods themselves.
 const PODS: [&str; 3] = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/spec"];
 
-/// Every name of a ConfigMap or Secret by which the pods of an object read its content.
-fn each_reference(object: &mut Object, found: &mut dyn FnMut(&'static str, &mut String)) {
+/// Those that an object may have. `workload`: objects of its kind have their pod templates where it has its own.
+fn places(object: &Object, workload: &WorkloadRef) -> Vec<String> {
     let is_pod = object.kind() == "Pod" && object.group().is_empty();
-    for at in PODS.iter().filter(|at| **at != "/spec" || is_pod) {
-        let Some(spec) = object.get_mut(at) else { continue };
+    let mut found: Vec<String> = PODS.iter().filter(|at| **at != "/spec" || is_pod).map(|at| (*at).to_owned()).collect();
+    let described = workload.described.as_ref().filter(|kind| kind.fits(object.api_version(), object.kind()));
+    found.extend(described.map(|_| format!("{}/spec", workload.template_pointer())).filter(|own| !PODS.contains(&own.as_str())));
+    found
+}
+
+/// Every name of a ConfigMap or Secret by which the pods of an object read its content.
+fn each_reference(object: &mut Object, workload: &WorkloadRef, found: &mut dyn FnMut(&'static str, &mut String)) {
+    for at in places(object, workload) {
+        let Some(spec) = object.get_mut(&at) else { continue };
         for group in ["containers", "initContainers"] {
             for container in list(spec, group) {
                 for entry in list(container, "envFrom") {
@@ -106,7 +115,7 @@ fn name(value: &mut Value, at: &str, kind: &'static str, found: &mut dyn FnMut(&
 }
 
 /// Secrets that others than pods name: nobody would tell them of another name.
-fn named_elsewhere(objects: &ObjectSet) -> BTreeSet<Name> {
+fn named_elsewhere(objects: &ObjectSet, workload: &WorkloadRef) -> BTreeSet<Name> {
     let mut found = BTreeSet::new();
     let mut take = |value: Option<&Value>| {
         if let Some(Value::String(name)) = value {
@@ -131,7 +140,7 @@ fn named_elsewhere(objects: &ObjectSet) -> BTreeSet<Name> {
             }
             _ => {}
         }
-        for at in PODS {
+        for at in places(object, workload) {
             each(object, &format!("{at}/imagePullSecrets")).iter().for_each(|secret| take(secret.get("name")));
         }
     }

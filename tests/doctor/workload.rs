@@ -68,11 +68,7 @@ fn an_autoscaler_of_the_source_is_in_nobodys_way() {
 
 #[test]
 fn each_kind_needs_rights_of_its_own() {
-    let named = |api_version: &str, kind: &str| WorkloadRef {
-        api_version: api_version.to_owned(),
-        kind: kind.to_owned(),
-        name: "shop".to_owned(),
-    };
+    let named = |api_version: &str, kind: &str| WorkloadRef::new(api_version, kind, "shop");
     let workloads =
         [named("apps/v1", "Deployment"), named("apps.kruise.io/v1alpha1", "CloneSet"), named("apps/v1", "StatefulSet")];
     let expected = [

@@ -111,11 +111,7 @@ spec:
     pub(crate) fn revision(&self) -> String {
         let documents = manifest::read("app.yaml", &self.manifests()).unwrap();
         let objects: ObjectSet = documents.into_iter().map(|document| document.object).collect();
-        let workload = windlass::api::WorkloadRef {
-            api_version: "apps/v1".to_owned(),
-            kind: "Deployment".to_owned(),
-            name: self.name.to_owned(),
-        };
+        let workload = windlass::api::WorkloadRef::new("apps/v1", "Deployment", self.name);
         windlass::render::revision(&objects, &workload).unwrap()
     }
 }

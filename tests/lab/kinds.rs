@@ -107,6 +107,7 @@ impl<'a> Both<'a> {
             api_version: workload.api_version.clone(),
             kind: workload.kind.clone(),
             name: commit.state.shape.shown_by(&workload.name),
+            described: None,
             mark: commit.live.mark.clone(),
             committed_at: 0,
             now: 0,

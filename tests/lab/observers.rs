@@ -126,6 +126,7 @@ fn by_argo_cd(lab: &Lab) {
         api_version: "apps/v1".to_owned(),
         kind: "Deployment".to_owned(),
         name: "cart".to_owned(),
+        described: None,
         mark: state.mark,
         committed_at: 0,
         now: 0,

@@ -51,6 +51,7 @@ fn target(mark: &str) -> Target {
         api_version: "apps/v1".to_owned(),
         kind: "Deployment".to_owned(),
         name: "checkout".to_owned(),
+        described: None,
         mark: mark.to_owned(),
         committed_at: 0,
         now: 0,

@@ -88,6 +88,7 @@ pub(super) fn target() -> Target {
         api_version: "apps/v1".to_owned(),
         kind: "Deployment".to_owned(),
         name: "checkout".to_owned(),
+        described: None,
         mark: MARK.to_owned(),
         committed_at: 0,
         now: 0,

@@ -70,6 +70,7 @@ fn target(kind: &str, api: &str) -> Target {
         api_version: api.to_owned(),
         kind: kind.to_owned(),
         name: "checkout".to_owned(),
+        described: None,
         mark: MARK.to_owned(),
         committed_at: 0,
         now: 0,

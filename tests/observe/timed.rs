@@ -8,6 +8,7 @@ fn look(committed_at: i64, now: i64) -> Sighting {
         api_version: "apps/v1".to_owned(),
         kind: "Deployment".to_owned(),
         name: "checkout".to_owned(),
+        described: None,
         mark: "1234".to_owned(),
         committed_at,
         now,

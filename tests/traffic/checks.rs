@@ -119,14 +119,8 @@ fn providers_that_are_not_there_yet_say_so() {
         ingress: Some(IngressRouting { class_type: "haproxy".to_owned(), name: "echo".to_owned() }),
         ..routing()
     };
-    let custom = TrafficRouting {
-        custom: vec![WorkloadRef {
-            api_version: "networking.example.com/v1".to_owned(),
-            kind: "VirtualService".to_owned(),
-            name: "echo".to_owned(),
-        }],
-        ..routing()
-    };
+    let custom =
+        TrafficRouting { custom: vec![WorkloadRef::new("networking.example.com/v1", "VirtualService", "echo")], ..routing() };
     let found = found(&set(&[SERVICE, INGRESS]), &rollout(vec![haproxy, custom, routing()], vec![step(Some(5), &[])]));
     let starts = [
         "Ingress `echo`: classType `haproxy` is not supported; supported are `ingress` with classType `nginx`, `aliyun-alb`, ",
@@ -149,8 +143,7 @@ fn providers_that_are_not_there_yet_say_so() {
 
 #[test]
 fn a_mesh_rule_must_say_where_it_goes() {
-    let kuma =
-        WorkloadRef { api_version: "kuma.io/v1alpha1".to_owned(), kind: "MeshHTTPRoute".to_owned(), name: "echo".to_owned() };
+    let kuma = WorkloadRef::new("kuma.io/v1alpha1", "MeshHTTPRoute", "echo");
     let routing = TrafficRouting { custom: vec![kuma], ..routing() };
     let route = "
 apiVersion: kuma.io/v1alpha1

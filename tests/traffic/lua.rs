@@ -143,11 +143,7 @@ fn a_fault_in_a_later_step_is_found_at_once() {
 
 #[test]
 fn a_script_takes_the_place_of_a_provider() {
-    let reference = WorkloadRef {
-        api_version: "networking.istio.io/v1".to_owned(),
-        kind: "VirtualService".to_owned(),
-        name: "echo".to_owned(),
-    };
+    let reference = WorkloadRef::new("networking.istio.io/v1", "VirtualService", "echo");
     let script = "obj.data.annotations = {by = 'script'} return obj.data";
     let routing = scripted(TrafficRouting { custom: vec![reference], ..routing() }, script);
     let mut objects = set(&[SERVICE, samples::VIRTUAL_SERVICE]);

@@ -93,7 +93,7 @@ fn every_known_provider_has_a_sample() {
 #[test]
 fn what_a_rollout_can_name_and_what_can_be_done_are_the_same() {
     for (group, kind) in windlass::api::CUSTOM_KINDS {
-        let reference = WorkloadRef { api_version: format!("{group}/v1"), kind: kind.to_owned(), name: "echo".to_owned() };
+        let reference = WorkloadRef::new(format!("{group}/v1"), kind, "echo");
         let alone = TrafficRouting { custom: vec![reference], ..routing() };
         // Beside a route, since not every kind is one.
         let routing = TrafficRouting { gateway: by_gateway().gateway, ..alone };

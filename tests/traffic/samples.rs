@@ -290,11 +290,7 @@ spec:
 ";
 
 fn custom(kinds: &[(&str, &str)]) -> TrafficRouting {
-    let reference = |(api_version, kind): &(&str, &str)| WorkloadRef {
-        api_version: (*api_version).to_owned(),
-        kind: (*kind).to_owned(),
-        name: "echo".to_owned(),
-    };
+    let reference = |(api_version, kind): &(&str, &str)| WorkloadRef::new(*api_version, *kind, "echo");
     TrafficRouting { custom: kinds.iter().map(reference).collect(), ..routing() }
 }
 

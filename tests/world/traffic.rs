@@ -175,6 +175,7 @@ fn the_observer_tells_applied_from_taken_up() {
         api_version: "apps/v1".to_owned(),
         kind: "Deployment".to_owned(),
         name: "shop".to_owned(),
+        described: None,
         mark: "t2".to_owned(),
         committed_at: 0,
         now: 0,

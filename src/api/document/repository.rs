@@ -46,6 +46,90 @@ pub(crate) struct Repository {
     /// How moves reach the live branch. Default `commit`.
     #[serde(default)]
     pub(crate) delivery: Option<Delivery>,
+    /// Kinds of workloads that Windlass does not know, with a partition as a StatefulSet has one.
+    #[serde(default)]
+    pub(crate) workloads: Vec<Workload>,
+}
+
+/// A kind of workload whose controller keeps as many pods old as its partition says, the highest ordinals being updated first.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Workload {
+    /// The API group, without the version.
+    pub(crate) group: String,
+    pub(crate) kind: String,
+    /// The plural in the API's addresses (`kubectl api-resources` shows it). Default: the
+    /// kind's name in small letters, with an `s` (`es`, `ies`).
+    #[serde(default)]
+    pub(crate) plural: Option<String>,
+    pub(crate) paths: WorkloadPaths,
+    /// Where its status counts pods. Default: the fields of these names in `status`.
+    #[serde(default)]
+    pub(crate) status: Option<WorkloadStatus>,
+}
+
+/// Where the workload's fields are: keys with dots between them, from the object's root, below `spec`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct WorkloadPaths {
+    /// The number of pods. Default `spec.replicas`.
+    #[serde(default)]
+    pub(crate) replicas: Option<String>,
+    /// The pod template. Default `spec.template`.
+    #[serde(default)]
+    pub(crate) template: Option<String>,
+    /// The number of pods that stay old, as `spec.updateStrategy.rollingUpdate.partition` of a StatefulSet.
+    pub(crate) partition: String,
+}
+
+impl WorkloadPaths {
+    /// Field and path of each, defaults filled in.
+    pub(crate) fn all(&self) -> [(&'static str, &str); 3] {
+        [
+            ("replicas", self.replicas.as_deref().unwrap_or("spec.replicas")),
+            ("template", self.template.as_deref().unwrap_or("spec.template")),
+            ("partition", &self.partition),
+        ]
+    }
+}
+
+/// Where the workload's status says how its pods are: keys with dots between them, from the object's root, below `status`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct WorkloadStatus {
+    /// The generation that the controller has seen. Default `status.observedGeneration`.
+    #[serde(default)]
+    pub(crate) observed_generation: Option<String>,
+    /// All pods. Default `status.replicas`.
+    #[serde(default)]
+    pub(crate) replicas: Option<String>,
+    /// Pods of the newest template. Default `status.updatedReplicas`.
+    #[serde(default)]
+    pub(crate) updated_replicas: Option<String>,
+    /// Ready pods. Default `status.readyReplicas`.
+    #[serde(default)]
+    pub(crate) ready_replicas: Option<String>,
+    /// Ready pods of the newest template. Default `status.updatedReadyReplicas`.
+    #[serde(default)]
+    pub(crate) updated_ready_replicas: Option<String>,
+    /// Available pods. Default `status.availableReplicas`.
+    #[serde(default)]
+    pub(crate) available_replicas: Option<String>,
+}
+
+impl WorkloadStatus {
+    /// Field and path of each that is said.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("observedGeneration", &self.observed_generation),
+            ("replicas", &self.replicas),
+            ("updatedReplicas", &self.updated_replicas),
+            ("readyReplicas", &self.ready_replicas),
+            ("updatedReadyReplicas", &self.updated_ready_replicas),
+            ("availableReplicas", &self.available_replicas),
+        ];
+        all.into_iter().filter_map(|(field, path)| Some((field, path.as_deref()?)))
+    }
 }
 
 /// Versions of external renderers, as these tell them.

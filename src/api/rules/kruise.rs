@@ -1,7 +1,7 @@
 //! Kruise's rules for v1beta1 (`pkg/webhook/rollout/validating/rollout_create_update_handler.go`), in its words, for the
 //! shape that the v1beta1 and the Windlass document share. Kruise stops at the first; here every step is looked at.
 
-use super::{PARTITION_LIMIT, WORKLOADS, group, ours};
+use super::{PARTITION_LIMIT, WORKLOADS, described, group, ours};
 use crate::api::diagnostic::Finding;
 use crate::api::document::kruise::{Step as KruiseStep, Strategy, TrafficRouting, WorkloadRef};
 use crate::api::document::windlass::{Pause, Step};
@@ -115,7 +115,9 @@ pub(super) fn strategy(workload: &WorkloadRef, strategy: &Strategy<Step>, strict
         (Some(canary), None) => ("canary", &canary.steps, &canary.traffic_routings, &canary.failure_threshold),
         (None, Some(blue_green)) => {
             let fits = [("apps", "Deployment"), ("apps.kruise.io", "CloneSet")];
-            if is_known(workload) && !fits.contains(&(group(&workload.api_version), workload.kind.as_str())) {
+            if is_known(&workload.api_version, &workload.kind)
+                && !fits.contains(&(group(&workload.api_version), workload.kind.as_str()))
+            {
                 let message = "WorkloadRef kind is not supported for bluegreen style";
                 found.push(Finding::error("kruise", &at, message).hint("only Deployment and CloneSet are"));
             }
@@ -157,17 +159,21 @@ pub(super) fn strategy(workload: &WorkloadRef, strategy: &Strategy<Step>, strict
     }
 }
 
-fn is_known(workload: &WorkloadRef) -> bool {
-    WORKLOADS.contains(&(group(&workload.api_version), workload.kind.as_str()))
+/// What to do with a kind that is like none of ours.
+const DESCRIBE: &str = "a kind with a partition can be described by `workloads` in .windlass.yaml";
+
+/// Whether Kruise's workload filter knows such a kind.
+pub(crate) fn is_known(api_version: &str, kind: &str) -> bool {
+    WORKLOADS.contains(&(group(api_version), kind))
 }
 
 pub(super) fn workload_kind(workload: &WorkloadRef, at: &Path, found: &mut Vec<Finding>) {
-    if !is_known(workload) {
-        let known = WORKLOADS.iter().map(|(_, kind)| *kind);
-        let mut finding = Finding::error("kruise", &at.key("kind"), "WorkloadRef kind is not supported");
+    if !is_known(&workload.api_version, &workload.kind) {
+        let near = near::nearest(&workload.kind, WORKLOADS.iter().map(|(_, kind)| *kind));
+        let mut finding = Finding::error("kruise", &at.key("kind"), described::UNKNOWN_KIND);
         finding.hint = match WORKLOADS.iter().find(|(_, kind)| *kind == workload.kind) {
             Some((group, _)) => Some(format!("`apiVersion: {group}/…` goes with `kind: {}`", workload.kind)),
-            None => near::hint(&workload.kind, known),
+            None => Some(near.map_or_else(|| DESCRIBE.to_owned(), |near| format!("did you mean `{near}`?"))),
         };
         found.push(finding);
     }

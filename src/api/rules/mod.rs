@@ -1,6 +1,7 @@
 //! What a document must say beyond its types: Kruise's rules in Kruise's words, and our own.
 
 mod alpha;
+mod described;
 mod kruise;
 mod metrics;
 mod ours;
@@ -13,7 +14,8 @@ pub use scripts::missing_scripts;
 pub use together::{Known, ObjectName, path_conflict, validate_repository, validate_together};
 
 pub(crate) use alpha::{alpha_rollout, newer};
-pub(crate) use kruise::{kruise_rollout, style};
+pub(crate) use described::{UNKNOWN_KIND, described_rollout};
+pub(crate) use kruise::{is_known, kruise_rollout, style};
 pub(crate) use ours::{clean, config, repository, windlass_rollout};
 
 /// Kruise's `--partition-percent-limit`, percent.

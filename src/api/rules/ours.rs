@@ -1,6 +1,6 @@
 //! Rules of our own: names, what cannot be carried out yet, the repository's and the operator's settings.
 
-use super::{group, is_dns_name, kruise, metrics};
+use super::{described, group, is_dns_name, kruise, metrics};
 use crate::api::diagnostic::Finding;
 use crate::api::document::Metadata;
 use crate::api::document::config::Config;
@@ -224,6 +224,7 @@ pub(crate) fn repository(document: &Repository) -> Vec<Finding> {
     if let Some(renderers) = &document.renderers {
         super::sources::renderers(renderers, &Path::of(&["renderers"]), &mut found);
     }
+    described::workloads(&document.workloads, &mut found);
     delivery(document.delivery, &Path::of(&["delivery"]), &mut found);
     observe(document.observe.as_ref(), &Path::of(&["observe"]), &mut found);
     found

@@ -7,6 +7,7 @@ mod advanced_daemon_set;
 mod advanced_stateful_set;
 mod clone_set;
 pub(super) mod deployment;
+mod described;
 mod failure;
 mod look;
 mod others;
@@ -183,6 +184,12 @@ impl KubernetesObserver {
 
 impl Observer for KubernetesObserver {
     fn observe(&self, target: &Target) -> Result<Sighting, ObserveError> {
+        if let Some(described) = target.described.clone() {
+            let (namespace, target) = (named(&self.namespace_of(target)?)?, target.clone());
+            named(&target.name)?;
+            let client = self.reader.client();
+            return self.wait(async move { described::look(client, &namespace, &described, &target).await });
+        }
         let other = others::known(target);
         if other.is_none() && (target.api_version.as_str(), target.kind.as_str()) != ("apps/v1", "Deployment") {
             return Err(ObserveError::Refused {

@@ -53,6 +53,18 @@ pub(super) fn sighting(reading: &Reading<'_>, mark: &str) -> Sighting {
 
 /// What has not happened yet, in the order in which it happens.
 fn missing(workload: &Value, mark: &str) -> Option<String> {
+    let observed = || workload.pointer("/status/observedGeneration").and_then(Value::as_i64).unwrap_or(0);
+    behind(workload, mark).or_else(|| unseen(workload, observed()))
+}
+
+/// Whether its controller has seen the workload as it is; `observed` is the generation that its status names.
+pub(super) fn unseen(workload: &Value, observed: i64) -> Option<String> {
+    let newest = workload.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
+    (observed < newest).then(|| format!("the controller has not seen generation {newest} yet"))
+}
+
+/// Why the live workload is not the commit's.
+pub(super) fn behind(workload: &Value, mark: &str) -> Option<String> {
     let kind = text(workload, "/kind").unwrap_or("workload");
     if workload.pointer("/metadata/deletionTimestamp").is_some() {
         return Some(format!("the live {kind} is being deleted"));
@@ -62,16 +74,13 @@ fn missing(workload: &Value, mark: &str) -> Option<String> {
     }
     let live = workload.pointer("/metadata/annotations").and_then(|notes| notes.get(COMMIT_TREE)).and_then(Value::as_str);
     match live {
-        Some(live) if live == mark => {}
+        Some(live) if live == mark => None,
         Some(live) => {
             let (live, mark) = (short(live), short(mark));
-            return Some(format!("the live {kind} carries commit-tree {live}, not {mark}: not applied yet"));
+            Some(format!("the live {kind} carries commit-tree {live}, not {mark}: not applied yet"))
         }
-        None => return Some(format!("the live {kind} carries no commit-tree: {} is not applied yet", short(mark))),
+        None => Some(format!("the live {kind} carries no commit-tree: {} is not applied yet", short(mark))),
     }
-    let generation = |pointer| workload.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
-    let (newest, observed) = (generation("/metadata/generation"), generation("/status/observedGeneration"));
-    (observed < newest).then(|| format!("the controller has not seen generation {newest} yet"))
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {

@@ -10,7 +10,7 @@ mod quota;
 use serde_json::Value;
 
 use super::selector;
-use super::workload::Kind;
+use super::workload::{Kind, plainly};
 use crate::api::{Rollout, Style};
 use crate::manifest::{Object, ObjectKey, ObjectSet};
 
@@ -36,6 +36,7 @@ pub struct Peak {
 /// What in `live` stands in the way of so many pods of the Rollout's workload. Empty where the workload is not there.
 pub fn obstacles(rollout: &Rollout, live: &ObjectSet, peak: Peak) -> Vec<Obstacle> {
     let Ok(workload) = super::find_workload(live, &rollout.workload) else { return Vec::new() };
+    let workload = &*plainly(workload, &rollout.workload);
     let mut found = quota::of(live, workload, peak.pods);
     if rollout.style == Style::Partition && peak.mixed {
         found.extend(budgets(live, workload, peak.size));

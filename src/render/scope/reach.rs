@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{Member, pods};
 use crate::manifest::{Object, ObjectKey, ObjectSet};
 use crate::render::selector;
+use crate::render::workload::plainly;
 
 /// Groups whose objects send requests to Services or to each other.
 const ROUTES: [&str; 10] = [
@@ -33,16 +34,17 @@ pub(super) fn reached(objects: &ObjectSet, member: &Member) -> BTreeSet<ObjectKe
     let group = member.workload.api_version.split_once('/').map_or("", |(group, _)| group);
     let Some(key) = named(objects, member, group, &member.workload.kind, &member.workload.name) else { return reach.found };
     let Some(workload) = objects.get(&key) else { return reach.found };
+    let plain = plainly(workload, &member.workload);
     reach.namespace = workload.namespace().or(member.namespace.as_deref());
     reach.found.insert(key);
-    for (group, kind, name) in pods::names(workload) {
+    for (group, kind, name) in pods::names(&plain) {
         reach.name(group, kind, &name);
     }
     for (group, kind, name) in &member.routed {
         reach.name(group, kind, name);
     }
     let none = Map::new();
-    let labels = workload.get("/spec/template/metadata/labels").and_then(Value::as_object).unwrap_or(&none);
+    let labels = plain.get("/spec/template/metadata/labels").and_then(Value::as_object).unwrap_or(&none);
     for (key, object) in objects.iter() {
         if !reach.is_near(object) {
             continue;
@@ -68,7 +70,8 @@ pub(super) fn needed(objects: &ObjectSet, slot: &ObjectSet, member: &Member) -> 
     let group = member.workload.api_version.split_once('/').map_or("", |(group, _)| group);
     let workload = named(slot, member, group, &member.workload.kind, &member.workload.name).and_then(|key| slot.get(&key));
     reach.namespace = workload.and_then(Object::namespace).or(reach.namespace);
-    for (group, kind, name) in workload.map(pods::names).unwrap_or_default() {
+    let named = |workload| pods::names(&plainly(workload, &member.workload));
+    for (group, kind, name) in workload.map(named).unwrap_or_default() {
         reach.name(group, kind, &name);
     }
     while reach.below() {}

@@ -26,12 +26,13 @@ pub fn of<'a>(objects: &'a ObjectSet, workload: &Object) -> Option<&'a Object> {
 pub(crate) fn check(objects: &ObjectSet, workload: &Object, rollout: &Rollout) -> Result<(), RenderError> {
     let Some(scaler) = of(objects, workload) else { return Ok(()) };
     let (kind, name) = (scaler.kind(), scaler.name());
-    if workload.get("/spec/replicas").is_some() {
+    if workload.get(&rollout.workload.replicas_pointer()).is_some() {
         return Err(unusable(
             workload,
             format!(
-                "`spec.replicas` is in the source, and {kind} `{name}` owns the size: every commit would set it back; remove it there \
-                 (Kubernetes' page on horizontal autoscaling tells how to do that without a moment of one pod)"
+                "`{}` is in the source, and {kind} `{name}` owns the size: every commit would set it back; remove it there \
+                 (Kubernetes' page on horizontal autoscaling tells how to do that without a moment of one pod)",
+                rollout.workload.replicas().join(".")
             ),
         ));
     }

@@ -8,21 +8,23 @@ mod advanced_stateful_set;
 pub mod autoscaler;
 mod clone_set;
 pub mod deployment;
+mod described;
 pub mod extra;
 mod partition;
 mod stateful_set;
 
 pub use clone_set::stays_old;
+pub(super) use described::plainly;
 
 use serde_json::Value;
 
 use super::{PodsPhase, RenderError};
-use crate::api::{Amount, Style, WorkloadRef};
+use crate::api::{Amount, DescribedKind, Style, WorkloadRef};
 use crate::manifest::Object;
 
 /// A kind of workload that can be released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum Kind<'a> {
     /// `apps/v1`.
     Deployment,
     /// `apps/v1`.
@@ -33,6 +35,8 @@ pub enum Kind {
     AdvancedStatefulSet,
     /// `apps.kruise.io`, `DaemonSet`.
     AdvancedDaemonSet,
+    /// Of whatever group, as the repository describes it.
+    Described(&'a DescribedKind),
 }
 
 /// How far a step goes, for a workload of `size` pods.
@@ -60,7 +64,8 @@ pub struct WayBack {
     pub phase: PodsPhase,
 }
 
-impl Kind {
+impl<'a> Kind<'a> {
+    /// The kinds that need no description.
     pub const ALL: [Self; 5] =
         [Self::Deployment, Self::StatefulSet, Self::CloneSet, Self::AdvancedStatefulSet, Self::AdvancedDaemonSet];
 
@@ -68,7 +73,12 @@ impl Kind {
     ///
     /// # Errors
     /// It cannot be released in batches; the error says what can be done instead.
-    pub fn of(reference: &WorkloadRef) -> Result<Self, RenderError> {
+    pub fn of(reference: &'a WorkloadRef) -> Result<Self, RenderError> {
+        if let Some(described) =
+            reference.described.as_deref().filter(|known| known.fits(&reference.api_version, &reference.kind))
+        {
+            return Ok(Self::Described(described));
+        }
         let group = reference.api_version.split_once('/').map_or("", |(group, _)| group);
         let found = Self::ALL.into_iter().find(|kind| kind.names() == (group, reference.kind.as_str()));
         found.ok_or_else(|| RenderError::Unsupported {
@@ -79,20 +89,25 @@ impl Kind {
     }
 
     /// API group and kind.
-    pub fn names(self) -> (&'static str, &'static str) {
+    pub fn names(self) -> (&'a str, &'a str) {
         match self {
             Self::Deployment => ("apps", "Deployment"),
             Self::StatefulSet => ("apps", "StatefulSet"),
             Self::CloneSet => ("apps.kruise.io", "CloneSet"),
             Self::AdvancedStatefulSet => ("apps.kruise.io", "StatefulSet"),
             Self::AdvancedDaemonSet => ("apps.kruise.io", "DaemonSet"),
+            Self::Described(kind) => (&kind.group, &kind.kind),
         }
     }
 
-    /// Pods that the workload shall have (1 where it does not say, the API's default); `None` where only the cluster knows,
-    /// which has as many as nodes fit.
+    /// Pods that the workload shall have (1 where it does not say, the API's default); `None` where only the cluster knows:
+    /// a DaemonSet has as many as nodes fit, and nobody knows the default of a kind that is described.
     pub fn size(self, workload: &Object) -> Option<u32> {
-        (self != Self::AdvancedDaemonSet).then(|| deployment::size(workload))
+        match self {
+            Self::AdvancedDaemonSet => None,
+            Self::Described(kind) => described::size(workload, kind),
+            _ => Some(deployment::size(workload)),
+        }
     }
 
     /// The cumulative number of updated pods that a step asks for (Kruise, reference 2.2).
@@ -126,7 +141,8 @@ impl Kind {
     /// pods first.
     pub fn is_ordinal(self, workload: &Object) -> bool {
         match self {
-            Self::StatefulSet => true,
+            // Of a kind that is described, the documentation asks it.
+            Self::StatefulSet | Self::Described(_) => true,
             Self::AdvancedStatefulSet => advanced_stateful_set::is_ordered(workload),
             Self::Deployment | Self::CloneSet | Self::AdvancedDaemonSet => false,
         }
@@ -135,7 +151,8 @@ impl Kind {
     /// Whether the controller waits for a pod that never gets Ready, even where another version would mend it: it leaves the
     /// pod in place until somebody deletes it (Kubernetes, "forced rollback" of StatefulSets).
     pub fn leaves_broken_pods(self, workload: &Object) -> bool {
-        self.is_ordinal(workload) && workload.text("/spec/podManagementPolicy") != Some("Parallel")
+        let known = !matches!(self, Self::Described(_));
+        known && self.is_ordinal(workload) && workload.text("/spec/podManagementPolicy") != Some("Parallel")
     }
 
     /// Whether the workload keeps the size of its release's first step until its own strategy takes over.
@@ -145,17 +162,18 @@ impl Kind {
 
     /// Whether the workload's own strategy would keep some pods at an older version for ever.
     pub fn holds_back(self, workload: &Object) -> bool {
-        self.partition().is_some_and(|path| partition::holds_back(workload, path))
+        self.partition().is_some_and(|path| partition::holds_back(workload, &path))
     }
 
     /// The path of the partition field.
-    fn partition(self) -> Option<&'static [&'static str]> {
+    fn partition(self) -> Option<Vec<&'a str>> {
         match self {
             Self::Deployment => None,
-            Self::CloneSet => Some(&["spec", "updateStrategy", "partition"]),
+            Self::CloneSet => Some(vec!["spec", "updateStrategy", "partition"]),
             Self::StatefulSet | Self::AdvancedStatefulSet | Self::AdvancedDaemonSet => {
-                Some(&["spec", "updateStrategy", "rollingUpdate", "partition"])
+                Some(vec!["spec", "updateStrategy", "rollingUpdate", "partition"])
             }
+            Self::Described(kind) => Some(kind.partition.keys()),
         }
     }
 
@@ -164,7 +182,7 @@ impl Kind {
     /// # Errors
     /// The field that stands against it, and why.
     pub fn check(self, workload: &Object, style: Style) -> Result<(), RenderError> {
-        if !workload.get("/spec/template").is_some_and(Value::is_object) {
+        if !matches!(self, Self::Described(_)) && !workload.get("/spec/template").is_some_and(Value::is_object) {
             return Err(unusable(workload, "`spec.template` is missing"));
         }
         match self {
@@ -173,6 +191,7 @@ impl Kind {
             Self::CloneSet => clone_set::check(workload, style),
             Self::AdvancedStatefulSet => advanced_stateful_set::check(workload),
             Self::AdvancedDaemonSet => advanced_daemon_set::check(workload),
+            Self::Described(kind) => described::check(workload, kind, style),
         }
     }
 
@@ -184,6 +203,7 @@ impl Kind {
                 workload.set(&["spec", "updateStrategy", "type"], Value::String("RollingUpdate".to_owned()));
                 self.set_partition(workload, partition::pods(reach));
             }
+            Self::Described(_) => self.set_partition(workload, partition::pods(reach)),
             // Pods that have a partition never surge: this is a blueGreen release.
             Self::CloneSet if reach.phase == PodsPhase::Grow => clone_set::surge(workload, reach),
             Self::CloneSet => self.set_partition(workload, clone_set::partition(reach)),
@@ -208,6 +228,7 @@ impl Kind {
                 workload.set(&["spec", "updateStrategy", "type"], Value::String("RollingUpdate".to_owned()));
                 self.set_partition(workload, Value::from(stay));
             }
+            Self::Described(_) => self.set_partition(workload, Value::from(kept.saturating_add(left))),
             Self::CloneSet | Self::AdvancedDaemonSet => self.set_partition(workload, Value::from(left)),
         }
     }
@@ -230,7 +251,7 @@ impl Kind {
 
     fn set_partition(self, workload: &mut Object, value: Value) {
         if let Some(path) = self.partition() {
-            workload.set(path, value);
+            workload.set(&path, value);
         }
     }
 }
@@ -244,7 +265,10 @@ fn alternatives(group: &str, kind: &str) -> &'static str {
              or leave the batches to its own `maxUnavailable`"
         }
         ("apps", "ReplicaSet") => "a ReplicaSet does not replace its pods when its template changes; make it a Deployment",
-        _ => "Deployment and StatefulSet of apps, CloneSet, StatefulSet and DaemonSet of apps.kruise.io can be",
+        _ => {
+            "Deployment and StatefulSet of apps, CloneSet, StatefulSet and DaemonSet of apps.kruise.io can be, and kinds that \
+             `workloads` in .windlass.yaml describes"
+        }
     }
 }
 
@@ -315,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_daemon_set_is_refused_with_its_alternatives() {
-        let reference = WorkloadRef { api_version: "apps/v1".to_owned(), kind: "DaemonSet".to_owned(), name: "agent".to_owned() };
+        let reference = WorkloadRef::new("apps/v1", "DaemonSet", "agent");
         let error = Kind::of(&reference).unwrap_err().to_string();
         assert!(error.contains("apps.kruise.io") && error.contains("replace all its pods at once"), "{error}");
     }

@@ -205,7 +205,8 @@ impl Cluster {
 
     /// Sets `spec.replicas` of the live object, as an autoscaler does.
     pub fn scale(&mut self, key: &ObjectKey, replicas: u32) -> Result<bool, Rejected> {
-        self.edit(key, |object| object.set(&["spec", "replicas"], json!(replicas)))
+        let path = if key.kind == "GameSet" { ["spec", "pods", "count"].as_slice() } else { &["spec", "replicas"] };
+        self.edit(key, |object| object.set(path, json!(replicas)))
     }
 
     /// Deletes an object, and with a Deployment its pods.

@@ -115,7 +115,6 @@ pub fn revision(version: u32) -> Result<String, Trouble> {
     let broken = |error: String| Trouble::Defect(format!("the demo's manifests: {error}"));
     let documents = manifest::read("app.yaml", &app(version)).map_err(|error| broken(error.to_string()))?;
     let objects: ObjectSet = documents.into_iter().map(|document| document.object).collect();
-    let workload =
-        crate::api::WorkloadRef { api_version: "apps/v1".to_owned(), kind: "Deployment".to_owned(), name: NAME.to_owned() };
+    let workload = crate::api::WorkloadRef::new("apps/v1", "Deployment", NAME);
     Ok(render::revision(&objects, &workload)?)
 }

@@ -293,9 +293,13 @@ fn routed(rollout: &Rollout, live: &ObjectSet) -> bool {
 fn asked(side: &Side, live: &ObjectSet) -> (u32, String) {
     let rollout = &side.rollout;
     let Ok(workload) = render::find_workload(live, &rollout.workload) else { return (0, String::new()) };
-    let revision = workload.get("/spec/template/metadata/labels").and_then(|labels| labels.get(REVISION_LABEL));
+    let template = workload.get(&rollout.workload.template_pointer());
+    let revision = template.and_then(|template| template.pointer("/metadata/labels")?.get(REVISION_LABEL));
     let revision = revision.and_then(Value::as_str).unwrap_or_default().to_owned();
     let rolling = |field: &str| {
+        if let ("partition", Some(kind)) = (field, &rollout.workload.described) {
+            return workload.get(&kind.partition.pointer()).cloned().unwrap_or(Value::Null);
+        }
         let at = ["strategy/rollingUpdate", "updateStrategy/rollingUpdate", "updateStrategy"];
         at.iter().find_map(|at| workload.get(&format!("/spec/{at}/{field}"))).cloned().unwrap_or(Value::Null)
     };
@@ -422,8 +426,7 @@ fn bytes(objects: &ObjectSet) -> Vec<String> {
 fn unlabelled(rollout: &Rollout, objects: &ObjectSet) -> ObjectSet {
     let mut plain = objects.clone();
     if let Ok(workload) = render::find_workload(objects, &rollout.workload) {
-        let mut workload = workload.clone();
-        workload.remove(&["spec", "template", "metadata", "labels", REVISION_LABEL]);
+        let mut workload = render::unlabelled(workload, &rollout.workload);
         workload.remove(&["metadata", "annotations", render::COMMIT_TREE]);
         plain.insert(workload);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::WorkloadRef;
+use crate::api::{DescribedKind, FieldPath, NoPath, StatusPaths, WorkloadRef};
 use crate::manifest::ObjectSet;
 
 /// The namespace of all apps in the simulated world.
@@ -159,7 +159,7 @@ impl App {
             None => {}
             Some(other) => return Err(format!("route={other}: there are none, ingress, gateway, istio, subsets")),
         }
-        let WorkloadRef { api_version, kind, name } = self.workload();
+        let WorkloadRef { api_version, kind, name, .. } = self.workload();
         let target = format!("  scaleTargetRef: {{apiVersion: {api_version}, kind: {kind}, name: {name}}}\n");
         let hpa = |version: &str| {
             format!(
@@ -203,9 +203,11 @@ impl App {
             "AdvancedStatefulSet" => ("apps.kruise.io/v1beta1", "StatefulSet"),
             "AdvancedDaemonSet" => ("apps.kruise.io/v1beta1", "DaemonSet"),
             "CloneSet" => ("apps.kruise.io/v1alpha1", "CloneSet"),
+            "GameSet" => ("games.example.com/v1", "GameSet"),
             other => ("apps/v1", other),
         };
-        WorkloadRef { api_version: api_version.to_owned(), kind: kind.to_owned(), name: self.name.clone() }
+        let described = (kind == "GameSet").then(games).and_then(Result::ok).map(Box::new);
+        WorkloadRef { described, ..WorkloadRef::new(api_version, kind, &self.name) }
     }
 
     /// Where the fields of a rolling update are, without a slash at its end.
@@ -213,6 +215,7 @@ impl App {
         match self.kind() {
             "Deployment" => &["strategy", "rollingUpdate"],
             "CloneSet" => &["updateStrategy"],
+            "GameSet" => &["update"],
             _ => &["updateStrategy", "rollingUpdate"],
         }
     }
@@ -225,7 +228,7 @@ impl App {
         let fields = [
             ("max-surge", "maxSurge"),
             ("max-unavailable", "maxUnavailable"),
-            ("partition", "partition"),
+            ("partition", if self.kind() == "GameSet" { "keep" } else { "partition" }),
             ("unordered", "unorderedUpdate"),
         ];
         for (key, field) in fields {
@@ -245,17 +248,26 @@ impl App {
     /// # Errors
     /// There is no such kind.
     pub fn manifest(&self, namespace: &str) -> Result<String, String> {
-        let kinds =
-            ["Deployment", "StatefulSet", "CloneSet", "AdvancedStatefulSet", "AdvancedDaemonSet", "DaemonSet", "ReplicaSet"];
+        let kinds = [
+            "Deployment",
+            "StatefulSet",
+            "CloneSet",
+            "AdvancedStatefulSet",
+            "AdvancedDaemonSet",
+            "DaemonSet",
+            "ReplicaSet",
+            "GameSet",
+        ];
         if !kinds.contains(&self.kind()) {
             return Err(format!("kind={}: there are {}", self.kind(), kinds.join(", ")));
         }
-        let WorkloadRef { api_version, kind, name } = self.workload();
+        let WorkloadRef { api_version, kind, name, .. } = self.workload();
         let image = self.get("image").unwrap_or("1");
         let strategy = self.strategy();
         let mut own = String::new();
         if !kind.ends_with("DaemonSet") && self.get("autoscaler").is_none_or(|scaler| scaler == "keep") {
-            own.push_str(&format!("  replicas: {}\n", self.get("replicas").unwrap_or("5")));
+            let field = if kind == "GameSet" { "    count" } else { "  replicas" };
+            own.push_str(&format!("{field}: {}\n", self.get("replicas").unwrap_or("5")));
         }
         if kind == "StatefulSet" {
             own.push_str(&format!("  serviceName: {name}\n"));
@@ -282,6 +294,14 @@ impl App {
             }
             None => config,
         };
+        if kind == "GameSet" {
+            let labels = format!("{{app: {name}, version: \"{image}\"}}");
+            return Ok(format!(
+                "apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n{strategy}  selector:\n    \
+                 matchLabels: {{app: {name}}}\n  pods:\n{own}    template: {{metadata: {{labels: {labels}}}, spec: {{containers: [{{name: main, \
+                 image: \"shop/{name}:{image}\"}}]}}}}\n"
+            ));
+        }
         Ok(format!(
             "apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n{own}\
              {strategy}  selector:\n    matchLabels: {{app: {name}}}\n  template:\n    metadata:\n      labels: {{app: {name}, version: \"{image}\"}}\n\
@@ -423,6 +443,28 @@ impl App {
         }
         Ok(text)
     }
+}
+
+/// The kind of the simulated cluster that is nobody's but its users'.
+fn games() -> Result<DescribedKind, NoPath> {
+    let spec = |text: &str| FieldPath::below("spec", text);
+    let status = |text: &str| FieldPath::below("status", text);
+    Ok(DescribedKind {
+        group: "games.example.com".to_owned(),
+        kind: "GameSet".to_owned(),
+        plural: "gamesets".to_owned(),
+        replicas: spec("spec.pods.count")?,
+        template: spec("spec.pods.template")?,
+        partition: spec("spec.update.keep")?,
+        status: StatusPaths {
+            observed_generation: status("status.observedGeneration")?,
+            replicas: status("status.replicas")?,
+            updated_replicas: status("status.updatedReplicas")?,
+            ready_replicas: status("status.readyReplicas")?,
+            updated_ready_replicas: status("status.updatedReadyReplicas")?,
+            available_replicas: status("status.availableReplicas")?,
+        },
+    })
 }
 
 fn step_text(step: &str) -> Result<String, String> {

@@ -22,6 +22,8 @@ pub(super) enum Controller {
     Clones,
     /// Kruise's DaemonSet.
     Daemons,
+    /// Somebody's own: GameSet of `games.example.com`, which works as a StatefulSet with its fields elsewhere.
+    Games,
 }
 
 impl Controller {
@@ -31,6 +33,7 @@ impl Controller {
             ("apps.kruise.io", "StatefulSet") => Some(Self::Ordered),
             ("apps.kruise.io", "CloneSet") => Some(Self::Clones),
             ("apps.kruise.io", "DaemonSet") => Some(Self::Daemons),
+            ("games.example.com", "GameSet") => Some(Self::Games),
             _ => None,
         }
     }
@@ -42,6 +45,7 @@ impl Controller {
             Self::Native | Self::Ordered => vec![hash("controller-revision-hash", &set.name)],
             Self::Clones => vec![hash("controller-revision-hash", &set.name), hash("pod-template-hash", &set.hash)],
             Self::Daemons => vec![hash("controller-revision-hash", &set.hash)],
+            Self::Games => vec![hash("games.example.com/template", &set.hash)],
         }
     }
 }
@@ -75,7 +79,7 @@ impl Spec {
 
     fn may_be_missing(&self) -> u32 {
         let up = match self.controller {
-            Controller::Native | Controller::Ordered => false,
+            Controller::Native | Controller::Ordered | Controller::Games => false,
             Controller::Clones => self.max_surge.is_zero(),
             Controller::Daemons => true,
         };
@@ -124,7 +128,9 @@ const MUTABLE: [&str; 7] = [
 /// Reads a workload whose defaults are filled in.
 pub(super) fn spec_of(key: &ObjectKey, object: &Object, live: Option<&Object>, nodes: u32) -> Result<Spec, String> {
     let controller = Controller::of(key).ok_or("no such controller")?;
-    let template = object.get("/spec/template").cloned().ok_or("spec.template is missing")?;
+    let games = controller == Controller::Games;
+    let template = if games { "/spec/pods/template" } else { "/spec/template" };
+    let template = object.get(template).cloned().ok_or_else(|| format!("{template} is missing"))?;
     live::check_selector(object, &template)?;
     if controller == Controller::Native
         && let Some(live) = live
@@ -138,14 +144,18 @@ pub(super) fn spec_of(key: &ObjectKey, object: &Object, live: Option<&Object>, n
             return Err(format!("spec: updates to fields other than {} are forbidden", MUTABLE.join(", ")));
         }
     }
-    let rolling = if controller == Controller::Clones { "/spec/updateStrategy" } else { "/spec/updateStrategy/rollingUpdate" };
+    let rolling = match controller {
+        Controller::Clones => "/spec/updateStrategy",
+        Controller::Games => "/spec/update",
+        _ => "/spec/updateStrategy/rollingUpdate",
+    };
     let amount = |field: &str, otherwise: IntOrPercent| match object.get(&format!("{rolling}/{field}")) {
         None => Ok(otherwise),
         Some(value) => IntOrPercent::read(value).ok_or_else(|| format!("{field}: {value} is neither pods nor percent")),
     };
-    let partition = amount("partition", IntOrPercent::Int(0))?;
+    let partition = amount(if games { "keep" } else { "partition" }, IntOrPercent::Int(0))?;
     let whole = matches!(partition, IntOrPercent::Int(_));
-    if !whole && matches!(controller, Controller::Native | Controller::Ordered) {
+    if !whole && matches!(controller, Controller::Native | Controller::Ordered | Controller::Games) {
         return Err("rollingUpdate.partition must be a whole number".to_owned());
     }
     let unavailable = match controller {
@@ -161,7 +171,11 @@ pub(super) fn spec_of(key: &ObjectKey, object: &Object, live: Option<&Object>, n
     let number = |pointer: &str| object.get(pointer).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
     Ok(Spec {
         controller,
-        replicas: if controller == Controller::Daemons { nodes } else { number("/spec/replicas").unwrap_or(1) },
+        replicas: match controller {
+            Controller::Daemons => nodes,
+            Controller::Games => number("/spec/pods/count").unwrap_or(1),
+            _ => number("/spec/replicas").unwrap_or(1),
+        },
         partition,
         max_unavailable: amount("maxUnavailable", unavailable)?,
         max_surge,
@@ -208,7 +222,7 @@ impl Cluster {
         let current = *workload.current.get_or_insert(update);
         let seen = self.seen(key, &spec);
         match spec.controller {
-            Controller::Native | Controller::Ordered => self.sync_ordered(&spec, &seen, current, update),
+            Controller::Native | Controller::Ordered | Controller::Games => self.sync_ordered(&spec, &seen, current, update),
             Controller::Clones => self.sync_clones(key, &spec, &seen, current, update),
             Controller::Daemons => self.sync_daemons(key, &spec, &seen, update),
         }

@@ -1,0 +1,103 @@
+//! A kind that the repository describes: its own status is read, and what that does not say is told, never made up.
+
+use serde_json::{Value, json};
+use windlass::observe::{COMMIT_TREE, Described, ObserveError, Sighting, StatusFields, Target, Workload};
+
+use super::kubernetes::{MARK, observe_target, refused};
+use crate::metrics::server::{Server, respond};
+
+fn object(status: Value) -> Value {
+    json!({
+        "apiVersion": "games.example.com/v1", "kind": "GameSet",
+        "metadata": {"name": "checkout", "namespace": "shop", "uid": "u-1", "generation": 7, "annotations": {COMMIT_TREE: MARK}},
+        "spec": {"pods": {"count": 5}},
+        "status": status,
+    })
+}
+
+fn look_as(plural: &str, served: &'static str, object: Value) -> Result<Sighting, ObserveError> {
+    observe_target(&serve(served, object), &target_of(plural, "status."))
+}
+
+fn serve(served: &'static str, object: Value) -> Server {
+    Server::start(move |request, stream| {
+        let path = request.path();
+        if path == format!("/apis/games.example.com/v1/namespaces/shop/{served}/checkout") {
+            respond(stream, "200 OK", &[], object.to_string().as_bytes());
+        } else {
+            let code = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "no such path",
+                              "reason": "NotFound", "code": 404});
+            respond(stream, "404 Not Found", &[], code.to_string().as_bytes());
+        }
+    })
+}
+
+/// `below`: what stands before the names of the counts.
+fn target_of(plural: &str, below: &str) -> Target {
+    let at = |field: &str| format!("{below}{field}");
+    let status = StatusFields {
+        observed_generation: "status.observedGeneration".to_owned(),
+        replicas: at("replicas"),
+        updated_replicas: at("updatedReplicas"),
+        ready_replicas: at("readyReplicas"),
+        updated_ready_replicas: at("updatedReadyReplicas"),
+        available_replicas: at("availableReplicas"),
+    };
+    let described = Described { plural: plural.to_owned(), replicas: "spec.pods.count".to_owned(), status };
+    Target {
+        namespace: "shop".to_owned(),
+        api_version: "games.example.com/v1".to_owned(),
+        kind: "GameSet".to_owned(),
+        name: "checkout".to_owned(),
+        described: Some(described),
+        mark: MARK.to_owned(),
+        committed_at: 0,
+        now: 0,
+    }
+}
+
+fn look(status: Value) -> Result<Sighting, ObserveError> {
+    look_as("gamesets", "gamesets", object(status))
+}
+
+#[test]
+fn the_status_is_counted() {
+    let status =
+        json!({"observedGeneration": 7, "replicas": 5, "updatedReplicas": 3, "readyReplicas": 4, "availableReplicas": 2});
+    let counted = Workload { size: 5, replicas: 5, updated: 3, updated_ready: 2, ready: 4, available: 2, revision_label: None };
+    let seen = Sighting { applied: true, workload: Some(counted), missing: None };
+    assert_eq!(look(status.clone()).unwrap(), seen, "the pod that is not Ready may be an updated one");
+    let mut better = status.clone();
+    better["updatedReadyReplicas"] = json!(3);
+    assert_eq!(look(better).unwrap().workload.unwrap().updated_ready, 3);
+    let elsewhere = json!({"observedGeneration": 7, "pods": {"replicas": 5, "updatedReplicas": 3, "readyReplicas": 4, "availableReplicas": 2}});
+    assert_eq!(observe_target(&serve("gamesets", object(elsewhere)), &target_of("gamesets", "status.pods.")).unwrap(), seen);
+    assert_eq!(look_as("gamesetlist", "gamesetlist", object(status)).unwrap(), seen);
+}
+
+#[test]
+fn a_status_that_does_not_say_enough_is_told() {
+    let missing = |status: Value| {
+        let seen = look(status).unwrap();
+        assert!(!seen.applied);
+        seen.missing.unwrap()
+    };
+    for (status, wanted) in [
+        (json!({}), "GameSet shop/checkout has no status yet"),
+        (json!({"observedGeneration": 6}), "the controller has not seen generation 7 yet"),
+        (json!({"observedGeneration": 7, "readyReplicas": 5}), "`status.updatedReplicas` of GameSet shop/checkout is missing"),
+        (json!({"observedGeneration": 7, "updatedReplicas": 5}), "`status.readyReplicas` of GameSet shop/checkout is missing"),
+    ] {
+        assert!(missing(status.clone()).contains(wanted), "{status}: {wanted}");
+    }
+    let (cause, hint) = refused(look(json!({"updatedReplicas": 5, "readyReplicas": 5})));
+    assert!(cause.contains("`status.observedGeneration` of GameSet shop/checkout is missing"), "{cause}");
+    assert!(hint.contains("`timed`"), "{hint}");
+    let mut elsewhere = object(json!({"observedGeneration": 7}));
+    elsewhere["spec"] = json!({"replicas": 5});
+    let (cause, _) = refused(look_as("gamesets", "gamesets", elsewhere));
+    assert!(cause.contains("no number of pods at `spec.pods.count`"), "{cause}");
+    let (cause, hint) = refused(look_as("gamesets", "gameset", object(json!({}))));
+    assert!(cause.contains("serves no gamesets (GameSet) of games.example.com/v1"), "{cause}");
+    assert!(hint.contains("`plural`"), "{hint}");
+}
