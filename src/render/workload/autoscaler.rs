@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Kind, unusable};
-use crate::api::{Rollout, Style};
+use crate::api::{Rollout, Style, WorkloadRef};
 use crate::manifest::{Object, ObjectSet};
 use crate::render::{Pods, RenderError, Shape};
 
@@ -23,25 +23,18 @@ pub fn of<'a>(objects: &'a ObjectSet, workload: &Object) -> Option<&'a Object> {
 }
 
 /// What cannot be released together with an autoscaler.
-pub(crate) fn check(objects: &ObjectSet, workload: &Object, rollout: &Rollout) -> Result<(), RenderError> {
+pub(crate) fn check(objects: &ObjectSet, workload: &Object, reference: &WorkloadRef) -> Result<(), RenderError> {
     let Some(scaler) = of(objects, workload) else { return Ok(()) };
     let (kind, name) = (scaler.kind(), scaler.name());
-    if workload.get(&rollout.workload.replicas_pointer()).is_some() {
+    if workload.get(&reference.replicas_pointer()).is_some() {
         return Err(unusable(
             workload,
             format!(
                 "`{}` is in the source, and {kind} `{name}` owns the size: every commit would set it back; remove it there \
                  (Kubernetes' page on horizontal autoscaling tells how to do that without a moment of one pod)",
-                rollout.workload.replicas().join(".")
+                reference.replicas().join(".")
             ),
         ));
-    }
-    if rollout.style == Style::Canary {
-        return Err(RenderError::Unsupported {
-            provider: "this version of Windlass".to_owned(),
-            what: format!("a second Deployment beside one that {kind} `{name}` scales"),
-            hint: "leave out `enableExtraWorkloadForCanary` (of v1alpha1: `rolling-style: partition`)".to_owned(),
-        });
     }
     Ok(())
 }

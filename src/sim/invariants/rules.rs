@@ -10,7 +10,7 @@ use super::{Rule, Violation};
 use crate::api::{Amount, Gate, Pause, Rollout, Style};
 use crate::engine::{self, Command, History, Input, Leg, Phase, State};
 use crate::manifest::ObjectSet;
-use crate::reconcile::layout::AppId;
+use crate::reconcile::layout::{self, AppId};
 use crate::render::workload::{Kind, stays_old};
 use crate::render::{self, Pods, REVISION_LABEL, Routes};
 use crate::sim::cluster::IntOrPercent;
@@ -144,10 +144,13 @@ fn own_paths(step: &Step, say: &mut impl FnMut(Rule, String)) {
     let files: Vec<&String> = sides.flat_map(|side| &side.state.files).collect();
     let live =
         |path: &str| live(path) && (files.is_empty() || files.iter().any(|file| path.rsplit('/').next() == Some(file.as_str())));
-    // At its adoption an app takes what the rest has held for it.
-    let rest = format!("{}/", crate::reconcile::layout::rest_home(&app.path));
+    // At its adoption an app takes what the rest has held for it; the last that goes takes the rest's record and mark with it.
+    let rest = format!("{}/", layout::rest_home(&app.path));
+    let takes_rest = !files.is_empty() && step.paths.iter().any(|path| path.starts_with(&rest));
+    let gone = step.changes.iter().all(|change| change.after.is_none());
+    let mark = layout::join(&app.path, "hydrator.metadata");
     for path in &step.paths {
-        if !files.is_empty() && path.starts_with(&rest) {
+        if takes_rest && (path.starts_with(&rest) || gone && *path == mark) {
             continue;
         }
         let own = live(path) || path.starts_with(&format!("{}/", app.home())) || path == ".gitattributes";
