@@ -12,6 +12,7 @@
 mod api;
 mod cli;
 mod crash;
+mod described;
 mod doctor;
 mod examples;
 mod git;

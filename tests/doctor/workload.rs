@@ -94,3 +94,28 @@ fn rights_that_are_missing_are_named() {
     );
     assert_eq!(codes(&[workload::rights("shop", &[(("get", "apps", "deployments"), true)])]), "");
 }
+
+#[test]
+fn a_kind_that_the_repository_describes() {
+    let reference = crate::described::rollout().workload;
+    assert_eq!(workload::needed([&reference]), [("get", "games.example.com", "gamesets")]);
+    let kind = workload::kind(&reference).unwrap();
+    assert_eq!((kind.version, kind.kind), ("v1", "GameSet"));
+    let app = Wanted { workload: reference, ..app() };
+    let judged = |spec: Value, status: Value, managers: Value| {
+        let live = json!({"metadata": {"managedFields": managers}, "spec": spec, "status": status});
+        workload::judge(&app, Some(&live))
+    };
+    let (spec, status) = (json!({"pods": {"count": 3}, "paused": true}), json!({"observedGeneration": 1, "updatedReplicas": 3}));
+    let full = json!({"observedGeneration": 1, "updatedReplicas": 3, "readyReplicas": 2});
+    assert_eq!(codes(&judged(spec.clone(), full.clone(), json!([]))), "", "what its `paused` means is not known");
+    let found = judged(spec.clone(), status, json!([]));
+    assert_eq!(
+        (codes(&found), found[0].seen.as_str()),
+        ("workload-status".to_owned(), "its status has no `status.readyReplicas`")
+    );
+    let found = judged(json!({"replicas": 3}), full.clone(), json!([]));
+    assert_eq!(found[0].seen, "it has no number of pods at `spec.pods.count`");
+    let found = judged(spec, full, wrote("kubectl-edit", "", json!({"f:spec": {"f:update": {"f:keep": {}}}})));
+    assert_eq!(found[0].seen, "`kubectl-edit` has written spec.update.keep");
+}

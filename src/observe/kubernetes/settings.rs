@@ -12,15 +12,15 @@ use crate::observe::ObserveError;
 
 /// A kind of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind {
+pub struct Kind<'a> {
     /// Empty for the core group.
-    pub group: &'static str,
-    pub version: &'static str,
-    pub kind: &'static str,
-    pub plural: &'static str,
+    pub group: &'a str,
+    pub version: &'a str,
+    pub kind: &'a str,
+    pub plural: &'a str,
 }
 
-impl Kind {
+impl Kind<'_> {
     fn resource(self) -> ApiResource {
         let api_version = self.api_version();
         ApiResource {
@@ -39,10 +39,10 @@ impl Kind {
 
 /// One action, as Kubernetes' authorisation knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Action {
-    pub verb: &'static str,
-    pub group: &'static str,
-    pub resource: &'static str,
+pub struct Action<'a> {
+    pub verb: &'a str,
+    pub group: &'a str,
+    pub resource: &'a str,
     pub namespace: String,
 }
 
@@ -63,13 +63,13 @@ impl ClusterReader {
 
     /// All objects of a kind, in one namespace or in all; `None` where the cluster does not serve the kind.
     pub fn list(&self, kind: Kind, namespace: Option<&str>) -> Result<Option<Vec<Value>>, ObserveError> {
-        let api = self.api(kind, namespace)?;
+        let (api, kind) = (self.api(kind, namespace)?, kind.resource());
         self.observer.wait(async move {
             match api.list(&ListParams::default()).await {
-                Ok(list) => list.items.into_iter().map(|item| value(item, kind)).collect::<Result<Vec<_>, _>>().map(Some),
+                Ok(list) => list.items.into_iter().map(|item| value(item, &kind)).collect::<Result<Vec<_>, _>>().map(Some),
                 // A kind without a server is a bare 404; an object that is not there names itself.
                 Err(Error::Api(status)) if status.code == 404 => Ok(None),
-                Err(error) => Err(explain(&error, kind)),
+                Err(error) => Err(explain(&error, &kind)),
             }
         })
     }
@@ -79,12 +79,12 @@ impl ClusterReader {
         if !is_dns_name(name) {
             return Ok(None);
         }
-        let (api, name) = (self.api(kind, Some(namespace))?, name.to_owned());
+        let (api, kind, name) = (self.api(kind, Some(namespace))?, kind.resource(), name.to_owned());
         self.observer.wait(async move {
             match api.get(&name).await {
-                Ok(item) => value(item, kind).map(Some),
+                Ok(item) => value(item, &kind).map(Some),
                 Err(Error::Api(status)) if status.code == 404 => Ok(None),
-                Err(error) => Err(explain(&error, kind)),
+                Err(error) => Err(explain(&error, &kind)),
             }
         })
     }
@@ -126,16 +126,16 @@ impl ClusterReader {
 }
 
 /// The entries of a list need not say what they are.
-fn value(item: DynamicObject, kind: Kind) -> Result<Value, ObserveError> {
+fn value(item: DynamicObject, kind: &ApiResource) -> Result<Value, ObserveError> {
     let mut value = serde_json::to_value(item)
         .map_err(|_| ObserveError::Refused { cause: format!("a {} that cannot be read", kind.kind), hint: None })?;
-    value["apiVersion"] = json!(kind.api_version());
+    value["apiVersion"] = json!(kind.api_version);
     value["kind"] = json!(kind.kind);
     Ok(value)
 }
 
 /// Without the hint about Deployments, which is about another question.
-fn explain(error: &Error, kind: Kind) -> ObserveError {
+fn explain(error: &Error, kind: &ApiResource) -> ObserveError {
     match failure::explain(error, "", &Rights::ANY) {
         ObserveError::Refused { cause, .. } if matches!(error, Error::Api(status) if status.code == 403) => {
             let group = if kind.group.is_empty() { "the core API group".to_owned() } else { format!("API group {}", kind.group) };

@@ -94,10 +94,15 @@ pub fn ignored(item: &Item, rules: &[Value], subject: &str, apps: &[&Wanted]) ->
                 && fits(word("group"), app.workload.api_version.split('/').next().unwrap_or_default())
                 && (word("name").is_empty() || word("name") == app.workload.name)
                 && (word("namespace").is_empty() || word("namespace") == app.namespace);
+            let described = app.workload.described.as_ref().map(|kind| [&kind.replicas, &kind.template, &kind.partition]);
+            let described = described.map(|paths| paths.map(|path| (path.pointer(), format!(".{path}"))));
             let mut fields: Vec<(&str, &str)> = Vec::new();
             if is_workload {
                 fields.extend(WRITTEN);
                 fields.push(REPLICAS);
+                let own = described.iter().flatten().map(|(pointer, path)| (pointer.as_str(), path.as_str()));
+                let more: Vec<(&str, &str)> = own.filter(|field| !fields.contains(field)).collect();
+                fields.extend(more);
             }
             if app.routes {
                 fields.extend(

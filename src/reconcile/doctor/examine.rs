@@ -313,12 +313,11 @@ fn of_workloads(reader: &ClusterReader, wanted: &[Wanted], unapplied: &[String],
         let observed = wanted.iter().filter(|app| app.namespace == namespace && app.observe == Observe::Kubernetes);
         let needed = workload::needed(observed.map(|app| &app.workload));
         if !needed.is_empty() {
-            let ask = |right: &workload::Right| {
-                let (verb, group, resource) = *right;
+            let ask = |(verb, group, resource)| {
                 let action = Action { verb, group, resource, namespace: namespace.to_owned() };
-                reader.may(&action).map(|may| (*right, may))
+                reader.may(&action).map(|may| ((verb, group, resource), may))
             };
-            found.push(match needed.iter().map(ask).collect::<Result<Vec<_>, _>>() {
+            found.push(match needed.into_iter().map(ask).collect::<Result<Vec<_>, _>>() {
                 Ok(asked) => workload::rights(namespace, &asked),
                 Err(error) => Finding::unknown(
                     "rights",

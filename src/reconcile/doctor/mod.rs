@@ -7,6 +7,7 @@
 pub mod appliers;
 pub mod argocd;
 pub mod argocd_settings;
+mod described;
 mod examine;
 pub mod finding;
 pub mod flux;

@@ -10,7 +10,7 @@ use crate::manifest;
 use crate::observe::{ClusterReader, Kind, ObserveError};
 use crate::source::{ItemKind, SourceError, Tree};
 
-const fn kind(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Kind {
+const fn kind(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Kind<'static> {
     Kind { group, version, kind, plural }
 }
 

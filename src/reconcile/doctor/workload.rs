@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::described;
 use super::finding::{Area::Cluster, Finding};
 use super::objects::{Item, Wanted};
 use crate::api::WorkloadRef;
 use crate::observe::Kind;
 
 /// Every kind that a step can hold, in the versions that its API has.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind<'static>; 8] = [
     Kind { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" },
     Kind { group: "apps", version: "v1", kind: "StatefulSet", plural: "statefulsets" },
     Kind { group: "apps.kruise.io", version: "v1alpha1", kind: "CloneSet", plural: "clonesets" },
@@ -20,20 +21,25 @@ const KINDS: [Kind; 8] = [
 ];
 
 /// The kind that a Rollout names; `None` where it cannot be released.
-pub fn kind(workload: &WorkloadRef) -> Option<Kind> {
-    let version = workload.api_version.split_once('/');
-    KINDS.into_iter().find(|known| known.kind == workload.kind && version == Some((known.group, known.version)))
+pub fn kind(workload: &WorkloadRef) -> Option<Kind<'_>> {
+    let (group, version) = workload.api_version.split_once('/')?;
+    if let Some(described) = &workload.described {
+        return Some(Kind { group, version, kind: &workload.kind, plural: &described.plural });
+    }
+    KINDS.into_iter().find(|known| (known.kind, known.group, known.version) == (&*workload.kind, group, version))
 }
 
 /// A right: verb, API group, resource.
-pub type Right = (&'static str, &'static str, &'static str);
+pub type Right<'a> = (&'a str, &'a str, &'a str);
 
 /// What the `kubernetes` observer does with these workloads.
-pub fn needed<'a>(workloads: impl IntoIterator<Item = &'a WorkloadRef>) -> Vec<Right> {
+pub fn needed<'a>(workloads: impl IntoIterator<Item = &'a WorkloadRef>) -> Vec<Right<'a>> {
     let mut needed: Vec<Right> = Vec::new();
-    for Kind { group, kind, plural, .. } in workloads.into_iter().filter_map(kind) {
+    for (workload, Kind { group, kind, plural, .. }) in workloads.into_iter().filter_map(|one| Some((one, kind(one)?))) {
         let parts = if kind == "Deployment" { ("list", "apps", "replicasets") } else { ("list", "", "pods") };
-        for right in [("get", group, plural), parts] {
+        // Of a kind that is described, nothing but its own status is read.
+        let parts = workload.described.is_none().then_some(parts);
+        for right in [Some(("get", group, plural)), parts].into_iter().flatten() {
             if !needed.contains(&right) {
                 needed.push(right);
             }
@@ -64,7 +70,9 @@ pub fn judge(app: &Wanted, live: Option<&Value>) -> Vec<Finding> {
         return vec![finding];
     };
     let mut found = Vec::new();
-    if live.pointer("/spec/paused") == Some(&json!(true)) {
+    if let Some(kind) = &app.workload.described {
+        found.extend(described::judge(app, kind, live));
+    } else if live.pointer("/spec/paused") == Some(&json!(true)) {
         found.push(
             Finding::error("workload-paused", Cluster, &subject, "`spec.paused` is true in the cluster")
                 .so("its controller makes no pods of a new version: each step waits for its deadline")
@@ -79,13 +87,14 @@ pub fn judge(app: &Wanted, live: Option<&Value>) -> Vec<Finding> {
                 ),
         );
     }
+    let replicas = app.workload.replicas().join(".");
     found.extend(writers(app, live).into_iter().map(|(manager, fields, scales)| {
         let seen = format!("`{manager}` has written {}", fields.join(", "));
         let so = "if it does so again, pods go further or less far than the step says, until the applier puts it back";
         let words = if scales {
-            "take the autoscaler or script away that scales it: Windlass writes `spec.replicas` as the source says"
+            format!("take the autoscaler or script away that scales it: Windlass writes `{replicas}` as the source says")
         } else {
-            "let only the applier write it; where it was done once and is over, nothing is to be done"
+            "let only the applier write it; where it was done once and is over, nothing is to be done".to_owned()
         };
         Finding::warning("other-writer", Cluster, &subject, seen).so(so).mend(words)
     }));
@@ -115,7 +124,12 @@ const FIELDS: [(&str, &str); 6] = [
 ];
 
 /// Other managers of the fields that a step writes, and whether they do it by scaling.
-fn writers(app: &Wanted, live: &Value) -> Vec<(String, Vec<&'static str>, bool)> {
+fn writers(app: &Wanted, live: &Value) -> Vec<(String, Vec<String>, bool)> {
+    let written = match &app.workload.described {
+        Some(kind) => described::written(kind),
+        None => FIELDS.iter().map(|(pointer, name)| ((*pointer).to_owned(), (*name).to_owned())).collect(),
+    };
+    let replicas = app.workload.replicas().join(".");
     let managers = live.pointer("/metadata/managedFields").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut found = Vec::new();
     for entry in managers {
@@ -124,11 +138,11 @@ fn writers(app: &Wanted, live: &Value) -> Vec<(String, Vec<&'static str>, bool)>
             continue;
         }
         let scales = word("subresource") == "scale";
-        let owns = |(pointer, name): &&(&str, &str)| {
-            let is_its_own = app.is_scaled && *name == "spec.replicas";
+        let owns = |(pointer, name): &&(String, String)| {
+            let is_its_own = app.is_scaled && *name == replicas;
             !is_its_own && entry.get("fieldsV1").and_then(|fields| fields.pointer(pointer)).is_some()
         };
-        let fields: Vec<&'static str> = FIELDS.iter().filter(owns).map(|(_, name)| *name).collect();
+        let fields: Vec<String> = written.iter().filter(owns).map(|(_, name)| name.clone()).collect();
         if !fields.is_empty() {
             let manager: String = word("manager").chars().filter(|one| !one.is_control()).take(100).collect();
             found.push((manager, fields, scales));
@@ -144,6 +158,7 @@ pub fn autoscalers(app: &Wanted, items: &[Item]) -> Vec<Finding> {
     if app.is_scaled {
         return found;
     }
+    let replicas = app.workload.replicas().join(".");
     for item in items.iter().filter(|item| item.namespace() == app.namespace) {
         let kind = item.text("/spec/scaleTargetRef/kind").unwrap_or("Deployment");
         if item.text("/spec/scaleTargetRef/name") != Some(&app.workload.name) || kind != app.workload.kind {
@@ -156,9 +171,9 @@ pub fn autoscalers(app: &Wanted, items: &[Item]) -> Vec<Finding> {
         }
         found.push(
             Finding::error("autoscaler", Cluster, item.subject(), format!("it scales {} {}, and is not in the source", app.workload.kind, app.workload.name))
-                .so("Windlass counts pods by the source's `spec.replicas`: the two undo each other, and steps have other sizes than they say")
+                .so(format!("Windlass counts pods by the source's `{replicas}`: the two undo each other, and steps have other sizes than they say"))
                 .mend_exactly(
-                    "keep it in the source beside the workload, and leave `spec.replicas` out there; or remove it",
+                    format!("keep it in the source beside the workload, and leave `{replicas}` out there; or remove it"),
                     format!("kubectl -n {} delete {} {}", item.namespace(), item.kind().to_lowercase(), item.name()),
                 ),
         );
@@ -175,8 +190,7 @@ pub fn rights(namespace: &str, asked: &[(Right, bool)]) -> Finding {
         let held: Vec<String> = asked.iter().map(|((verb, _, resource), _)| format!("{verb} {resource}")).collect();
         return Finding::fine("rights", Cluster, subject, held.join(", "));
     }
-    let rule =
-        |((verb, group, resource), _): &(Right, bool)| json!({"apiGroups": [group], "resources": [resource], "verbs": [verb]});
+    let rule = |((verb, group, resource), _): &(Right<'_>, bool)| json!({"apiGroups": [group], "resources": [resource], "verbs": [verb]});
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
