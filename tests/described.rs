@@ -97,6 +97,24 @@ fn what_keeps_its_pods_from_coming_is_found() {
     assert_eq!(budget.object.kind, "PodDisruptionBudget");
 }
 
+/// Nobody has described the other one: a name that it reads must not vanish.
+#[test]
+fn configuration_that_unknown_kinds_read_is_followed() {
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {volumes: [{name: v, configMap: \
+                      {name: maps}}]}}}\n---\n";
+    let reference = WorkloadRef::new("apps/v1", "Deployment", "web");
+    let read = |several: bool| {
+        let mut objects = objects(&format!("{deployment}{}", arena()));
+        render::track(&mut objects, &reference, several);
+        let set = objects.find("games.example.com", "GameSet", "arena").unwrap();
+        let name = set.text("/spec/pods/template/spec/containers/0/envFrom/0/configMapRef/name").unwrap().to_owned();
+        assert!(objects.find("", "ConfigMap", &name).is_some(), "{name} is there");
+        name
+    };
+    assert!(read(false).starts_with("maps-"), "it gets the new name");
+    assert_eq!(read(true), "maps", "a Rollout of its own would be released by that");
+}
+
 /// What stands where the description says is not overwritten when it is something else.
 #[test]
 fn an_object_that_is_not_as_described_is_refused() {
@@ -138,7 +156,9 @@ fn validate_needs_the_settings_alone() {
         fs::create_dir_all(root.join(".git")).unwrap();
         fs::write(apps.join("app.yaml"), arena()).unwrap();
         fs::write(apps.join("rollout.yaml"), ROLLOUT).unwrap();
-        settings.map(|settings| fs::write(root.join(".windlass.yaml"), settings).unwrap());
+        if let Some(settings) = settings {
+            fs::write(root.join(".windlass.yaml"), settings).unwrap();
+        }
         let of = |path: &Path| validate::run(&[path.to_owned()], None).findings;
         (of(root), of(&apps.join("rollout.yaml")))
     };

@@ -19,19 +19,18 @@ const DIGITS: usize = 10;
 /// Where several Rollouts share the objects (`among_several`), so does what the pods of any other object read: a name that changes
 /// would be a release of theirs.
 pub fn track(objects: &mut ObjectSet, workload: &WorkloadRef, among_several: bool) {
-    let reference = workload;
     let Ok(workload) = super::find_workload(objects, workload) else { return };
     let namespace = workload.namespace().map(str::to_owned);
     let mut read = BTreeSet::new();
     let mut workload = workload.clone();
-    each_reference(&mut workload, reference, &mut |kind, name| {
+    each_reference(&mut workload, &mut |kind, name| {
         read.insert((kind, name.clone()));
     });
-    let mut fixed = named_elsewhere(objects, reference);
+    let mut fixed = named_elsewhere(objects);
     if among_several {
         let own = workload.key();
         for (_, object) in objects.iter().filter(|(key, _)| **key != own) {
-            each_reference(&mut object.clone(), reference, &mut |kind, name| {
+            each_reference(&mut object.clone(), &mut |kind, name| {
                 fixed.insert((kind, name.clone()));
             });
         }
@@ -56,7 +55,7 @@ pub fn track(objects: &mut ObjectSet, workload: &WorkloadRef, among_several: boo
     let keys: Vec<ObjectKey> = objects.iter().filter(|(key, _)| key.namespace == namespace).map(|(key, _)| key.clone()).collect();
     for key in keys {
         if let Some(object) = objects.get_mut(&key) {
-            each_reference(object, reference, &mut |kind, name| {
+            each_reference(object, &mut |kind, name| {
                 if let Some(new) = renamed.get(&(kind, name.clone())) {
                     name.clone_from(new);
                 }
@@ -68,18 +67,39 @@ pub fn track(objects: &mut ObjectSet, workload: &WorkloadRef, among_several: boo
 /// Where pods stand in objects: templates of workloads and jobs, the templates of scheduled jobs, and pods themselves.
 const PODS: [&str; 3] = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/spec"];
 
-/// Those that an object may have. `workload`: objects of its kind have their pod templates where it has its own.
-fn places(object: &Object, workload: &WorkloadRef) -> Vec<String> {
+/// Those that an object may have. Kinds that nobody knows have pods elsewhere: where containers are listed.
+fn places(object: &Object) -> Vec<String> {
     let is_pod = object.kind() == "Pod" && object.group().is_empty();
     let mut found: Vec<String> = PODS.iter().filter(|at| **at != "/spec" || is_pod).map(|at| (*at).to_owned()).collect();
-    let described = workload.described.as_ref().filter(|kind| kind.fits(object.api_version(), object.kind()));
-    found.extend(described.map(|_| format!("{}/spec", workload.template_pointer())).filter(|own| !PODS.contains(&own.as_str())));
+    for (key, value) in object.as_map() {
+        with_containers(value, &format!("/{}", escaped(key)), &mut found);
+    }
     found
 }
 
+fn with_containers(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if fields.get("containers").is_some_and(Value::is_array) && !found.iter().any(|known| known == at) {
+                found.push(at.to_owned());
+            }
+            fields.iter().for_each(|(key, value)| with_containers(value, &format!("{at}/{}", escaped(key)), found));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| with_containers(item, &format!("{at}/{index}"), found));
+        }
+        _ => {}
+    }
+}
+
+/// A key as a JSON pointer has it.
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
 /// Every name of a ConfigMap or Secret by which the pods of an object read its content.
-fn each_reference(object: &mut Object, workload: &WorkloadRef, found: &mut dyn FnMut(&'static str, &mut String)) {
-    for at in places(object, workload) {
+fn each_reference(object: &mut Object, found: &mut dyn FnMut(&'static str, &mut String)) {
+    for at in places(object) {
         let Some(spec) = object.get_mut(&at) else { continue };
         for group in ["containers", "initContainers"] {
             for container in list(spec, group) {
@@ -115,7 +135,7 @@ fn name(value: &mut Value, at: &str, kind: &'static str, found: &mut dyn FnMut(&
 }
 
 /// Secrets that others than pods name: nobody would tell them of another name.
-fn named_elsewhere(objects: &ObjectSet, workload: &WorkloadRef) -> BTreeSet<Name> {
+fn named_elsewhere(objects: &ObjectSet) -> BTreeSet<Name> {
     let mut found = BTreeSet::new();
     let mut take = |value: Option<&Value>| {
         if let Some(Value::String(name)) = value {
@@ -140,7 +160,7 @@ fn named_elsewhere(objects: &ObjectSet, workload: &WorkloadRef) -> BTreeSet<Name
             }
             _ => {}
         }
-        for at in places(object, workload) {
+        for at in places(object) {
             each(object, &format!("{at}/imagePullSecrets")).iter().for_each(|secret| take(secret.get("name")));
         }
     }
