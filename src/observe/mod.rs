@@ -45,6 +45,10 @@ pub struct Described {
     pub plural: String,
     /// The number of pods that it shall have.
     pub replicas: String,
+    /// The number of pods that stay old.
+    pub partition: String,
+    /// What the commit says there; `None`: nothing of its own.
+    pub kept: Option<u32>,
     pub status: StatusFields,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Trouble, spec};
 use crate::api::{self, DescribedKind, ReadResult};
 use crate::observe::{Described, StatusFields};
+use crate::render::{self, Shape};
 use crate::source::Tree;
 
 /// The repository's own settings, on the source branch.
@@ -34,12 +35,14 @@ pub(super) fn read(
     Ok((api::read_with(path, text, &kinds), kinds))
 }
 
-/// What an observer is told of a kind.
-pub(super) fn observed(kind: &DescribedKind) -> Described {
+/// What an observer is told of a kind, for a commit of this shape.
+pub(super) fn observed(kind: &DescribedKind, shape: &Shape) -> Described {
     let status = &kind.status;
     Described {
         plural: kind.plural.clone(),
         replicas: kind.replicas.to_string(),
+        partition: kind.partition.to_string(),
+        kept: render::workload::kept(shape.pods),
         status: StatusFields {
             observed_generation: status.observed_generation.to_string(),
             replicas: status.replicas.to_string(),

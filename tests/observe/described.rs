@@ -43,7 +43,13 @@ fn target_of(plural: &str, below: &str) -> Target {
         updated_ready_replicas: at("updatedReadyReplicas"),
         available_replicas: at("availableReplicas"),
     };
-    let described = Described { plural: plural.to_owned(), replicas: "spec.pods.count".to_owned(), status };
+    let described = Described {
+        plural: plural.to_owned(),
+        replicas: "spec.pods.count".to_owned(),
+        partition: "spec.update.keep".to_owned(),
+        kept: None,
+        status,
+    };
     Target {
         namespace: "shop".to_owned(),
         api_version: "games.example.com/v1".to_owned(),
@@ -100,4 +106,26 @@ fn a_status_that_does_not_say_enough_is_told() {
     let (cause, hint) = refused(look_as("gamesets", "gameset", object(json!({}))));
     assert!(cause.contains("serves no gamesets (GameSet) of games.example.com/v1"), "{cause}");
     assert!(hint.contains("`plural`"), "{hint}");
+}
+
+/// A field that is not in the kind's schema is dropped by the API server, and nobody hears of it.
+#[test]
+fn a_partition_that_the_cluster_does_not_keep_is_told() {
+    let status = json!({"observedGeneration": 7, "replicas": 5, "updatedReplicas": 3, "readyReplicas": 5});
+    let look = |live: Value, kept: Option<u32>| {
+        let mut object = object(status.clone());
+        object["spec"]["update"] = json!({"keep": live});
+        let mut target = target_of("gamesets", "status.");
+        target.described.as_mut().unwrap().kept = kept;
+        observe_target(&serve("gamesets", object), &target).unwrap().missing
+    };
+    assert_eq!(look(json!(2), Some(2)), None);
+    assert_eq!(look(json!(null), Some(0)), None, "no partition keeps no pods");
+    assert_eq!(look(json!(1), None), None, "the user's own");
+    let missing = look(json!(null), Some(2)).unwrap();
+    assert!(
+        missing.contains("`spec.update.keep` of GameSet shop/checkout is missing in the cluster, where the commit says 2"),
+        "{missing}"
+    );
+    assert!(look(json!(1), Some(2)).unwrap().contains("is 1 in the cluster"));
 }

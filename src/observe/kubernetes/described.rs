@@ -68,7 +68,8 @@ fn sighting(workload: &Value, described: &Described, mark: &str) -> Result<Sight
     };
     // Controllers leave out a count that is zero, so a missing one is no error while pods are still to come.
     let absent = [&fields.updated_replicas, &fields.ready_replicas].into_iter().find(|field| size > 0 && at(field).is_none());
-    let missing = revisions::behind(workload, mark).or_else(|| revisions::unseen(workload, observed)).or_else(|| {
+    let lost = || lost(&name, described, at(&described.partition));
+    let missing = revisions::behind(workload, mark).or_else(lost).or_else(|| revisions::unseen(workload, observed)).or_else(|| {
         absent.map(|field| {
             format!(
                 "`{field}` of {name} is missing: it is zero, or counted elsewhere (`workloads` in .windlass.yaml, `status`), or not at \
@@ -91,6 +92,20 @@ fn sighting(workload: &Value, described: &Described, mark: &str) -> Result<Sight
         revision_label: None,
     };
     Ok(Sighting { applied: missing.is_none(), workload: Some(seen), missing })
+}
+
+/// Whether the cluster does not keep the partition that the commit says. A field that is not in the kind's schema is dropped without
+/// a word, and then all pods are updated at once.
+fn lost(name: &str, described: &Described, live: Option<u32>) -> Option<String> {
+    let (path, kept) = (&described.partition, described.kept?);
+    if live.unwrap_or(0) == kept {
+        return None;
+    }
+    let is = live.map_or_else(|| "is missing".to_owned(), |live| format!("is {live}"));
+    Some(format!(
+        "`{path}` of {name} {is} in the cluster, where the commit says {kept}: the kind's CustomResourceDefinition does not have that field, \
+         or somebody has changed it"
+    ))
 }
 
 /// No key of a path has a character that a pointer would escape.

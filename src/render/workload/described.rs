@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{RenderError, unusable};
 use crate::api::{DescribedKind, FieldPath, Style, WorkloadRef};
 use crate::manifest::Object;
+use crate::render::Pods;
 
 fn at<'a>(workload: &'a Object, path: &FieldPath) -> Option<&'a Value> {
     workload.get(&path.pointer()).filter(|value| !value.is_null())
@@ -29,6 +30,15 @@ pub(in crate::render) fn plainly<'a>(workload: &'a Object, reference: &WorkloadR
 /// The number of pods; `None` where the source does not say.
 pub(super) fn size(workload: &Object, kind: &DescribedKind) -> Option<u32> {
     at(workload, &kind.replicas).and_then(Value::as_u64).map(|pods| u32::try_from(pods).unwrap_or(u32::MAX))
+}
+
+/// The partition that a shape asks of a described kind; `None`: the user's own.
+pub fn kept(pods: Pods) -> Option<u32> {
+    match pods {
+        Pods::Held { size, to, .. } => Some(size.saturating_sub(to)),
+        Pods::Back { kept, left, .. } => Some(kept.saturating_add(left)),
+        Pods::Stable | Pods::Returning { .. } | Pods::Candidate => None,
+    }
 }
 
 /// What stands where the description says must be what it says.

@@ -14,6 +14,7 @@ mod partition;
 mod stateful_set;
 
 pub use clone_set::stays_old;
+pub use described::kept;
 pub(super) use described::plainly;
 
 use serde_json::Value;
