@@ -3,6 +3,7 @@
 //! There is one loop for all: fetch both branches, decide for every app from what stands there, write the commits one on
 //! the other, publish them in one compare-and-swap. Who loses the race fetches and decides again. No process leads.
 
+mod apart;
 mod carry_out;
 mod compare;
 mod discover;
@@ -79,6 +80,8 @@ pub struct Overrides {
     /// The source branch was named: the settings do not choose it.
     pub source_branch: Option<String>,
     pub observe: Option<crate::api::Observe>,
+    /// Where the repository that is read is somebody's clone: the address that it came from.
+    pub remote: Option<String>,
 }
 
 /// The loop over one repository.

@@ -10,7 +10,7 @@ use super::{Rule, Violation};
 use crate::api::{Amount, Gate, Pause, Rollout, Style};
 use crate::engine::{self, Command, History, Input, Leg, Phase, State};
 use crate::manifest::ObjectSet;
-use crate::reconcile::layout::AppId;
+use crate::reconcile::layout::{self, AppId};
 use crate::render::workload::{Kind, stays_old};
 use crate::render::{self, Pods, REVISION_LABEL, Routes};
 use crate::sim::cluster::IntOrPercent;
@@ -145,12 +145,13 @@ fn own_paths(step: &Step, say: &mut impl FnMut(Rule, String)) {
     let live =
         |path: &str| live(path) && (files.is_empty() || files.iter().any(|file| path.rsplit('/').next() == Some(file.as_str())));
     // At its adoption an app takes what the rest has held for it.
-    let rest = format!("{}/", crate::reconcile::layout::rest_home(&app.path));
+    let rest = format!("{}/", layout::rest_home(&app.path));
     for path in &step.paths {
         if !files.is_empty() && path.starts_with(&rest) {
             continue;
         }
-        let own = live(path) || path.starts_with(&format!("{}/", app.home())) || path == ".gitattributes";
+        let shared = path == ".gitattributes" || path == layout::SOURCE;
+        let own = live(path) || path.starts_with(&format!("{}/", app.home())) || shared;
         if !own {
             say(Rule::OwnPaths, format!("{path} is not of {app}"));
         }
