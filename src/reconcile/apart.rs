@@ -47,8 +47,8 @@ impl Reconciler<'_> {
         let apps = layout::recorded_apps(&*self.repo, old)?;
         let Some(app) = apps.first() else { return Ok(()) };
         let text = format!(
-            "{} has no branch `{branch}` yet, while that of {} holds where {app} stands: push it over (`git push {} {branch}`) and go on from \
-             there, or, to begin anew, remove it or take another live branch",
+            "{} has no branch `{branch}` yet, while `{branch}` of {} holds the state of {app}: push that over to go on from there (`git push {} \
+             {branch}`); to begin anew, remove the old branch or take another `liveBranch`",
             self.repo.live_address(),
             self.repo.address(),
             self.repo.live_address(),

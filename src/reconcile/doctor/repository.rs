@@ -22,7 +22,7 @@ pub fn apart(address: &str, wanted: Option<&str>) -> Finding {
 /// The repository (at `address`, or the live branch's own at `live`), or its settings, cannot be read: nothing else of it can be told.
 pub fn unreadable(address: &str, live: &str, trouble: &Trouble) -> Finding {
     if let Trouble::Refused { code: code @ ("live-repository" | "live-left-behind" | "other-source"), text } = trouble {
-        return Finding::error(*code, Area::Repository, live, text).so("no app moves");
+        return Finding::error(code, Area::Repository, live, text).so("no app moves");
     }
     let address = match trouble {
         Trouble::Git(GitError::Unreachable { address: at, .. } | GitError::Refused { address: at, .. }) if at == live => live,
