@@ -87,9 +87,16 @@ pub(super) fn remote_address(global: &Global) -> Result<String, Failure> {
 fn open(global: &Global, address: String, remote: &str) -> Result<Box<dyn Repo>, Failure> {
     let source = options(global, address);
     Ok(match live_options(global, remote) {
-        Some(live) => Box::new(Apart::open(source, live, Some(remote)).map_err(Trouble::from)?),
+        Some(live) => Box::new(Apart::open(source, live, Some(&absolute(remote))).map_err(Trouble::from)?),
         None => Box::new(Store::open(source).map_err(Trouble::from)?),
     })
+}
+
+/// A folder by its whole path, so that it is called the same from everywhere.
+fn absolute(address: &str) -> String {
+    let path = address.strip_prefix("file://").unwrap_or(address);
+    let whole = if is_folder(address) { std::fs::canonicalize(path).ok() } else { None };
+    whole.map_or_else(|| address.to_owned(), |path| path.display().to_string())
 }
 
 /// How the live branch's repository is reached; `None`: it is the source's, which is at `remote`.
@@ -184,7 +191,7 @@ fn overrides(global: &Global, remote: &str) -> Overrides {
         live_branch: global.branch.clone(),
         source_branch: global.source_branch.clone(),
         observe: None,
-        remote: Some(remote.to_owned()),
+        remote: Some(GitSecret::new(remote)),
     }
 }
 

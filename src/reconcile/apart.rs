@@ -29,8 +29,8 @@ impl Reconciler<'_> {
 
     fn check_named(&self, settings: &Repository) -> Result<(), Trouble> {
         let Some(url) = &settings.live_url else { return Ok(()) };
-        let here = [Some(self.repo.address()), self.overrides.remote.clone()];
-        if here.iter().flatten().any(|here| is_same(here, url)) {
+        let remote = self.overrides.remote.as_ref().is_some_and(|remote| is_same(remote.reveal(), url));
+        if remote || is_same(&self.repo.address(), url) {
             return Ok(());
         }
         let text = format!(

@@ -41,7 +41,7 @@ pub use trouble::Trouble;
 
 use crate::api::Repository;
 use crate::engine::{Counts, Hold, Outcome, State};
-use crate::git::{Oid, Repo};
+use crate::git::{Oid, Repo, Secret};
 
 /// What a process remembers between two passes. All of it can be lost at any time: it saves work, and the soak that was
 /// seen so far.
@@ -80,8 +80,8 @@ pub struct Overrides {
     /// The source branch was named: the settings do not choose it.
     pub source_branch: Option<String>,
     pub observe: Option<crate::api::Observe>,
-    /// Where the repository that is read is somebody's clone: the address that it came from.
-    pub remote: Option<String>,
+    /// Where everybody finds the source, if somebody's clone of it is read. It may hold credentials.
+    pub remote: Option<Secret>,
 }
 
 /// The loop over one repository.

@@ -200,6 +200,25 @@ fn the_one_who_runs_it_decides() {
 }
 
 #[test]
+fn doctor_wants_the_applier_to_follow_the_live_repository() {
+    let two = Two::new();
+    let server = Server::start(two.folder().parent().unwrap());
+    let (source, live) = (server.address("repo/.git"), server.address("live.git"));
+    let application = |address: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: web, namespace: argocd}}\nspec:\n  source: {{repoURL: \
+             '{address}', targetRevision: deploy, path: apps/web}}\n  destination: {{server: https://kubernetes.default.svc}}\n"
+        )
+    };
+    two.desk.write("argocd/web.yaml", &application(&source)).commit("an Application");
+    let doctor = || two.desk.windlass(&["doctor", "--repo", &source, "--live-repo", &live]);
+    doctor().tells(&[&format!("Windlass writes to {live}"), "[argo-repo]", &format!("repoURL: {live}")]);
+    two.desk.write("argocd/web.yaml", &application(&live)).commit("the other repository");
+    let said = doctor();
+    assert!(!said.out.contains("[argo-repo]") && said.out.contains(&live), "{}", said.out);
+}
+
+#[test]
 fn one_that_cannot_be_reached_is_told_and_nothing_is_lost() {
     let two = Two::releasing();
     let away = two.desk.repo().join("../away.git");
@@ -291,10 +310,13 @@ fn each_source_has_a_live_branch_of_its_own() {
     std::fs::rename(one.desk.repo(), &moved).unwrap();
     std::fs::create_dir(one.desk.repo()).unwrap();
     one.desk.git(&["init", "--quiet"]);
-    let repo = moved.display().to_string();
+    let repo = moved.canonicalize().unwrap().display().to_string();
     one.windlass(&["run", "--repo", &repo]).exits(1).tells(&["if the source was only renamed"]);
     one.colleague(|clone| std::fs::write(clone.join(".windlass/_source"), format!("{repo}\n")).unwrap());
     one.windlass(&["run", "--repo", &repo]).exits(0).tells(&["Healthy"]);
+    // However the folder is written.
+    one.windlass(&["run", "--repo", "../moved"]).exits(0).tells(&["Healthy"]);
+    one.windlass(&["run", "--repo", &format!("file://{repo}")]).exits(0).tells(&["Healthy"]);
 }
 
 #[test]
