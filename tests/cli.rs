@@ -1,6 +1,7 @@
 //! The terminal as a user sees it: the real program on real repositories.
 
 mod action;
+mod apart;
 pub(crate) mod desk;
 mod doctor;
 mod documents;

@@ -79,6 +79,7 @@ fn every_example_is_tested() {
         "istio",
         "kruise",
         "kustomize-gateway-api",
+        "live-elsewhere",
         "lua",
         "open-kruise",
         "own-kind",
@@ -119,6 +120,20 @@ fn plain_deployment() {
             "release 1 complete",
         ]
     );
+}
+
+#[test]
+fn live_elsewhere() {
+    let desk = copy("live-elsewhere");
+    desk.windlass(&["run"]).exits(1).tells(&["WINDLASS_LIVE_REPO"]);
+    let url = desk.bare("apps-live.git");
+    let windlass = |args: &[&str]| desk.windlass_with(args, &[("WINDLASS_LIVE_REPO", &url)]);
+    windlass(&["run"]).exits(0);
+    desk.edit("apps/hello/deployment.yaml", "hello:1.0.0", "hello:1.1.0").commit("hello 1.1.0");
+    windlass(&["run", "--until-done"]).exits(0).tells(&["hello: release 1 complete"]);
+    windlass(&["log"]).exits(0).tells(&["hello: step 1/2, shift to 1 of 5 pods"]);
+    assert_eq!(desk.git(&["ls-remote", &url]).split_once('\t').unwrap().1, "refs/heads/apps");
+    assert_eq!(desk.git(&["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
 }
 
 #[test]

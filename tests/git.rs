@@ -1,5 +1,6 @@
 //! The store against Git's own server, and against folders.
 
+mod apart;
 mod cuts;
 mod faults;
 pub(crate) mod https;

@@ -259,6 +259,7 @@ pub(crate) fn repository(document: repository::Repository) -> Result<model::Repo
     Ok(model::Repository {
         source_branch: document.source_branch,
         live_branch: document.live_branch.unwrap_or(default.live_branch),
+        live_url: document.live.and_then(|live| live.url),
         sources,
         paths,
         observe: document.observe.map(observe).transpose()?.unwrap_or(default.observe),

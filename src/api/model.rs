@@ -421,6 +421,9 @@ pub struct Repository {
     /// `None`: the branch that the remote's HEAD names.
     pub source_branch: Option<String>,
     pub live_branch: String,
+    /// The repository with the live branch; `None`: the source's.
+    #[serde(default)]
+    pub live_url: Option<String>,
     /// Source directories that hold apps; `None`: every directory with a Rollout file.
     pub sources: Option<Vec<String>>,
     /// Source path prefix → live path prefix; the longest prefix that fits is replaced.
@@ -456,6 +459,7 @@ impl Default for Repository {
         Self {
             source_branch: None,
             live_branch: "deploy".to_owned(),
+            live_url: None,
             sources: None,
             paths: Vec::new(),
             observe: Observe::Kubernetes,

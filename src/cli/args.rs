@@ -34,6 +34,16 @@ pub(super) struct Global {
     /// The live branch [default: `liveBranch` of .windlass.yaml, else `deploy`]
     #[arg(long, global = true, value_name = "NAME", env = "WINDLASS_BRANCH", help_heading = "Global options")]
     pub branch: Option<String>,
+    /// The repository with the live branch, where that is not the source's: `live.url` of .windlass.yaml is followed only if it is named here
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL-OR-FOLDER",
+        env = "WINDLASS_LIVE_REPO",
+        hide_env_values = true,
+        help_heading = "Global options"
+    )]
+    pub live_repo: Option<String>,
     /// The branch with the sources [default: the one that the repository's HEAD names]
     #[arg(long, global = true, value_name = "NAME", env = "WINDLASS_SOURCE_BRANCH", help_heading = "Global options")]
     pub source_branch: Option<String>,

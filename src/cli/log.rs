@@ -85,7 +85,7 @@ fn resolve(repo: &mut dyn Repo, name: &str) -> Result<Option<Oid>, Failure> {
     if name.is_empty() {
         return Ok(None);
     }
-    match repo.resolve(name).map_err(Trouble::from)? {
+    match repo.resolve_live(name).map_err(Trouble::from)? {
         Some(id) => Ok(Some(id)),
         None => Err(Failure::usage(format!("`{name}` is no commit, branch or tag of this repository"))),
     }

@@ -9,7 +9,7 @@ use super::args::Global;
 use super::exit::{Exit, Failure};
 use crate::api::{self, Config, Diagnostic, Meaning, MetricProvider};
 use crate::git::Secret as GitSecret;
-use crate::git::{Credentials, Network, Oid, Options, Store};
+use crate::git::{self, Apart, Credentials, Network, Oid, Options, Repo, Store};
 use crate::metrics::{Authentication, Prometheus, PrometheusOptions, Secret, Source};
 use crate::observe::{ArgoCdOptions, KubernetesOptions};
 use crate::reconcile::{Overrides, RealWorld, Reconciler, Trouble};
@@ -69,21 +69,8 @@ pub(super) fn world(global: &Global) -> Result<RealWorld, Failure> {
     Ok(RealWorld::new(kubernetes, sources, crate::source::Options::default()).with_argocd(argocd))
 }
 
-/// The repository that is meant, for looking only: in a clone, the clone itself, so that it works offline.
-pub fn store(global: &Global) -> Result<Store, Failure> {
-    let remote = match &global.repo {
-        Some(repo) => repo.clone(),
-        None => around(Path::new("."))?.display().to_string(),
-    };
-    open(global, remote)
-}
-
-/// The repository that commits go to: in a clone, the remote that it came from, so that everybody sees them.
-fn remote(global: &Global) -> Result<Store, Failure> {
-    open(global, remote_address(global)?)
-}
-
-/// Its address as it was given, which may hold credentials.
+/// The address of the repository that commits go to: in a clone, of the remote that it came from, so that everybody sees them. As it
+/// was given, which may hold credentials.
 pub(super) fn remote_address(global: &Global) -> Result<String, Failure> {
     if let Some(repo) = &global.repo {
         return Ok(repo.clone());
@@ -96,8 +83,33 @@ pub(super) fn remote_address(global: &Global) -> Result<String, Failure> {
     Ok(origin.unwrap_or_else(|| folder.display().to_string()))
 }
 
-fn open(global: &Global, address: String) -> Result<Store, Failure> {
-    Ok(Store::open(options(global, address)).map_err(Trouble::from)?)
+/// The repository at `address`, or that and the one with the live branch. `remote`: where everybody finds the source.
+fn open(global: &Global, address: String, remote: &str) -> Result<Box<dyn Repo>, Failure> {
+    let source = options(global, address);
+    Ok(match live_options(global, remote) {
+        Some(live) => Box::new(Apart::open(source, live, Some(&absolute(remote))).map_err(Trouble::from)?),
+        None => Box::new(Store::open(source).map_err(Trouble::from)?),
+    })
+}
+
+/// A folder by its whole path, so that it is called the same from everywhere.
+fn absolute(address: &str) -> String {
+    let path = address.strip_prefix("file://").unwrap_or(address);
+    let whole = if is_folder(address) { std::fs::canonicalize(path).ok() } else { None };
+    whole.map_or_else(|| address.to_owned(), |path| path.display().to_string())
+}
+
+/// How the live branch's repository is reached; `None`: it is the source's, which is at `remote`.
+pub(super) fn live_options(global: &Global, remote: &str) -> Option<Options> {
+    let address = global.live_repo.clone().filter(|live| !live.is_empty() && !git::is_same(live, remote))?;
+    let mut options = options(global, address);
+    // The source's credentials go to no other server; those in the address are for this repository.
+    options.credentials = credentials("WINDLASS_LIVE_TOKEN", "WINDLASS_LIVE_USERNAME")
+        .or(options.credentials.filter(|_| git::takes_credentials_of(options.address.reveal(), remote)));
+    if let Some(key) = variable(&["WINDLASS_LIVE_SSH_KEY"]) {
+        options.ssh.key = Some(PathBuf::from(key));
+    }
+    Some(options)
 }
 
 /// Whether an address is a folder of this machine: neither a URL nor `user@host:path`.
@@ -114,7 +126,7 @@ pub(super) fn options(global: &Global, address: String) -> Options {
     let mut options = Options::new(address, live);
     options.source.clone_from(&global.source_branch);
     options.cache.clone_from(&global.cache);
-    options.credentials = credentials();
+    options.credentials = credentials("WINDLASS_TOKEN", "WINDLASS_USERNAME");
     // As curl and git do; HTTP_PROXY in capitals is left out, since a web server sets it from a header (CVE-2016-5385).
     let proxies: &[&str] = if address_is_plain_http(&options) {
         &["http_proxy", "ALL_PROXY", "all_proxy"]
@@ -137,9 +149,9 @@ fn address_is_plain_http(options: &Options) -> bool {
 }
 
 /// Secrets come from the environment only: a command line is everybody's to read.
-fn credentials() -> Option<Credentials> {
-    let token = variable(&["WINDLASS_TOKEN"])?;
-    Some(match variable(&["WINDLASS_USERNAME"]) {
+fn credentials(token: &str, user: &str) -> Option<Credentials> {
+    let token = variable(&[token])?;
+    Some(match variable(&[user]) {
         Some(user) => Credentials::Basic { user, password: GitSecret::new(token) },
         None => Credentials::Token(GitSecret::new(token)),
     })
@@ -158,17 +170,29 @@ fn around(folder: &Path) -> Result<PathBuf, Failure> {
     Ok(found.workdir().unwrap_or_else(|| found.path()).to_path_buf())
 }
 
+/// The loop over the repository that commits go to.
 pub fn reconciler<'a>(global: &Global, world: &'a RealWorld) -> Result<Reconciler<'a>, Failure> {
-    Ok(Reconciler::new(Box::new(remote(global)?), world, overrides(global)))
+    let remote = remote_address(global)?;
+    Ok(Reconciler::new(open(global, remote.clone(), &remote)?, world, overrides(global, &remote)))
 }
 
-/// The same over what is at hand, for looking into the future.
+/// The same over what is at hand, for looking into the future: in a clone, the clone itself, so that it works offline.
 pub fn local_reconciler<'a>(global: &Global, world: &'a RealWorld) -> Result<Reconciler<'a>, Failure> {
-    Ok(Reconciler::new(Box::new(store(global)?), world, overrides(global)))
+    let remote = remote_address(global)?;
+    let here = match &global.repo {
+        Some(repo) => repo.clone(),
+        None => around(Path::new("."))?.display().to_string(),
+    };
+    Ok(Reconciler::new(open(global, here, &remote)?, world, overrides(global, &remote)))
 }
 
-fn overrides(global: &Global) -> Overrides {
-    Overrides { live_branch: global.branch.clone(), source_branch: global.source_branch.clone(), observe: None }
+fn overrides(global: &Global, remote: &str) -> Overrides {
+    Overrides {
+        live_branch: global.branch.clone(),
+        source_branch: global.source_branch.clone(),
+        observe: None,
+        remote: Some(GitSecret::new(remote)),
+    }
 }
 
 /// The commit that a person names.

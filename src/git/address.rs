@@ -63,6 +63,81 @@ impl Address {
     }
 }
 
+/// Host, port and path of an address, as far as they tell repositories apart: two ways of writing one address give the same.
+struct Place {
+    ssh: bool,
+    host: String,
+    port: Option<String>,
+    path: String,
+}
+
+impl Place {
+    fn of(address: &Address) -> Self {
+        let bare = |path: &str| {
+            let path = path.trim_end_matches('/');
+            path.strip_suffix(".git").unwrap_or(path).trim_end_matches('/').to_owned()
+        };
+        let url = |rest: &str| {
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+            // The colons of an address in brackets are no port's.
+            let (host, port) = match host.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
+                Some((host, port)) => (host.to_owned(), Some(port.to_owned())),
+                None => (host, None),
+            };
+            (host, port, bare(path.trim_start_matches('/')))
+        };
+        match address {
+            Address::Http(address) => {
+                let (scheme, rest) = address.split_once("://").unwrap_or(("https", address));
+                let (host, port, path) = url(rest);
+                let usual = if scheme == "http" { "80" } else { "443" };
+                Self { ssh: false, host, port: Some(port.unwrap_or_else(|| usual.to_owned())), path }
+            }
+            Address::Ssh(address) => {
+                let rest = match address.strip_prefix("ssh://") {
+                    Some(rest) => rest.to_owned(),
+                    None => address.replacen(':', "/", 1),
+                };
+                let (host, port, path) = url(&rest);
+                Self { ssh: true, host, port: Some(port.unwrap_or_else(|| "22".to_owned())), path }
+            }
+            Address::Folder(path) => {
+                Self { ssh: false, host: String::new(), port: None, path: bare(&path.display().to_string()) }
+            }
+        }
+    }
+}
+
+/// Whether two addresses are ways of writing the same one. Over ssh and http(s) a host has one repository of a path.
+pub fn is_same(one: &str, other: &str) -> bool {
+    let (Ok((one, _)), Ok((other, _))) = (Address::parse(one), Address::parse(other)) else { return false };
+    let (one, other) = (Place::of(&one), Place::of(&other));
+    (&one.host, &one.path) == (&other.host, &other.path) && (one.port == other.port || one.ssh != other.ssh)
+}
+
+/// Whether credentials that are meant for the server of `source` may go to `live` too: the same scheme, host and port, and an address
+/// that brings none of its own.
+pub fn takes_credentials_of(live: &str, source: &str) -> bool {
+    let server = |address: &Address| match address {
+        Address::Http(url) => {
+            let Place { host, port, .. } = Place::of(address);
+            Some((url.starts_with("https://"), host, port))
+        }
+        Address::Ssh(_) | Address::Folder(_) => None,
+    };
+    match (Address::parse(live), Address::parse(source)) {
+        (Ok((live, None)), Ok((source, _))) => server(&live).is_some() && server(&live) == server(&source),
+        _ => false,
+    }
+}
+
+/// What a repository is called, however it is reached: `host/path`, or the path of a folder. `None`: this is no address.
+pub fn name_of(address: &str) -> Option<String> {
+    let place = Place::of(&Address::parse(address).ok()?.0);
+    Some(if place.host.is_empty() { place.path } else { format!("{}/{}", place.host, place.path) })
+}
+
 /// No part of a refused address is shown: it may hold credentials.
 fn refused(cause: &str) -> GitError {
     GitError::Refused {
@@ -234,6 +309,52 @@ mod tests {
             let error = Address::parse(text).expect_err(text);
             assert!(!format!("{error} {error:?}").contains("evil-canary"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn one_repository_has_one_name_however_it_is_reached() {
+        let apps = "git.example.com/team/apps";
+        for (text, name, same) in [
+            ("https://git.example.com/team/apps", apps, true),
+            ("https://token@Git.Example.com:443/team/apps.git/", apps, true),
+            ("https://git.example.com:8443/team/apps", apps, false),
+            ("ssh://git@git.example.com:2222/team/apps.git", apps, true),
+            ("git@git.example.com:team/apps.git", apps, true),
+            ("https://git.example.com/team/apps-live", "git.example.com/team/apps-live", false),
+            ("https://other.example.com/team/apps", "other.example.com/team/apps", false),
+            ("/srv/git/apps.git", "/srv/git/apps", false),
+            ("file:///srv/git/apps.git/", "/srv/git/apps", false),
+            ("https://[::1]:3000/apps", "[::1]/apps", false),
+        ] {
+            assert_eq!(name_of(text).as_deref(), Some(name), "{text}");
+            assert_eq!(is_same(text, "https://git.example.com/team/apps.git"), same, "{text}");
+        }
+        assert!(is_same("/srv/git/apps.git", "file:///srv/git/apps.git"));
+        assert!(is_same("git@host:apps", "ssh://git@host/apps"));
+        assert!(!is_same("ext::sh", "ext::sh"));
+        assert_eq!(name_of("ext::sh"), None);
+    }
+
+    #[test]
+    fn credentials_go_to_no_other_server() {
+        let source = "https://token@git.example.com/team/apps.git";
+        for (live, expected) in [
+            ("https://git.example.com/team/live", true),
+            ("https://GIT.example.com:443/other/live", true),
+            ("https://own@git.example.com/team/live", false),
+            ("https://git.example.com:8443/team/live", false),
+            ("http://git.example.com/team/live", false),
+            ("http://git.example.com:443/team/live", false),
+            ("https://git.example.com.evil.org/team/live", false),
+            ("https://git.example.com@evil.org/team/live", false),
+            ("ssh://git@git.example.com/team/live", false),
+            ("git.example.com/team/live", false),
+            ("ext::https://git.example.com/team/live", false),
+        ] {
+            assert_eq!(takes_credentials_of(live, source), expected, "{live}");
+        }
+        assert!(!takes_credentials_of("https://git.example.com/live", "/srv/git/apps.git"));
+        assert!(!takes_credentials_of("/srv/git/live.git", "/srv/git/apps.git"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! compare-and-swap. No worktree is ever made.
 
 mod address;
+mod apart;
 mod folder;
 mod history;
 mod http;
@@ -21,6 +22,8 @@ mod tree_read;
 mod tree_write;
 mod wire;
 
+pub use address::{is_same, name_of, takes_credentials_of};
+pub use apart::Apart;
 pub use network::Network;
 pub use options::Options;
 pub use path::RepoPath;
@@ -113,7 +116,7 @@ pub enum Push {
     Moved,
 }
 
-/// One repository, as the reconcile loop needs it.
+/// The repository, as the reconcile loop needs it; or the two, where the live branch has one of its own.
 pub trait Repo {
     /// Asks the remote for both branches and fetches what is new.
     fn fetch(&mut self) -> Result<Heads, GitError>;
@@ -151,8 +154,24 @@ pub trait Repo {
     fn source_branch(&self) -> Option<String>;
     /// Whether source and live branch are one and the same.
     fn same_branch(&self) -> bool;
-    /// How the repository is called in messages: an address without credentials.
+    /// How the source's repository is called in messages: an address without credentials.
     fn address(&self) -> String;
+    /// Whether the live branch is in another repository than the source.
+    fn is_apart(&self) -> bool {
+        false
+    }
+    /// The address of the repository with the live branch, as [`Repo::address`].
+    fn live_address(&self) -> String {
+        self.address()
+    }
+    /// As [`Repo::resolve`], in the repository with the live branch.
+    fn resolve_live(&mut self, name: &str) -> Result<Option<Oid>, GitError> {
+        self.resolve(name)
+    }
+    /// By what name the live branch remembers which repository it is made from; `None`: it need not, or it is not known.
+    fn source_name(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why a Git operation did not work. No message ever holds credentials.

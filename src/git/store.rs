@@ -10,10 +10,10 @@ use super::program::Program;
 use super::secret::Scrub;
 use super::smart::Smart;
 use super::ssh::Secure;
-use super::wire::{Fetch, Update, Wire, is_locked};
+use super::wire::{Advertised, Fetch, Update, Wire, is_locked};
 use super::{Change, CommitInfo, Entry, GitError, Heads, NewCommit, Oid, Person, Push, Repo, tree_read, tree_write};
 use crate::failpoint::point;
-use git2::{Commit, ObjectType, Signature, Time};
+use git2::{Commit, ObjectType, OdbLookupFlags, Signature, Time};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -23,11 +23,27 @@ const LIVE_DEPTH: u32 = 100;
 /// How often a push is sent that finds the branch locked, with more and more time between: two seconds in all.
 const LOCK_TRIES: u32 = 6;
 
+/// Which of the two branches a repository has for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Both,
+    Source,
+    Live,
+}
+
+/// Where the branches stand that a repository has for us; see [`Heads`].
+pub(super) struct Fetched {
+    pub(super) source: Option<Oid>,
+    pub(super) live: Option<Oid>,
+    pub(super) rewritten: bool,
+}
+
 /// A repository behind its address. `Send`, so that it can be used on a thread for blocking work; one at a time.
 pub struct Store {
     wire: Box<dyn Wire>,
     pub(super) mirror: Mirror,
     address: String,
+    part: Part,
     /// Full names.
     source: Option<String>,
     live: String,
@@ -48,6 +64,11 @@ impl Store {
     /// `Refused` for an address, a branch name or settings that cannot be used, `Mirror` for a folder that cannot be
     /// written.
     pub fn open(options: Options) -> Result<Self, GitError> {
+        Self::open_part(options, Part::Both)
+    }
+
+    /// The same for a repository that has only one of the branches.
+    pub(super) fn open_part(options: Options, part: Part) -> Result<Self, GitError> {
         let (address, found) = Address::parse(options.address.reveal())?;
         let shown = address.shown();
         let credentials = options.credentials.or(found);
@@ -78,6 +99,7 @@ impl Store {
             wire,
             mirror,
             address: shown,
+            part,
             source,
             live,
             found: None,
@@ -100,28 +122,28 @@ impl Store {
         GitError::Refused { address: self.address.clone(), cause, hint: Some(hint.into()) }
     }
 
-    fn fetch_once(&mut self) -> Result<Heads, GitError> {
-        let names: Vec<&str> = [Some(self.live.as_str()), self.source.as_deref()].into_iter().flatten().collect();
+    fn fetch_once(&mut self) -> Result<Fetched, GitError> {
+        let live = Some(self.live.as_str()).filter(|_| self.part != Part::Source);
+        let names: Vec<&str> = [live, self.source.as_deref()].into_iter().flatten().collect();
         point("fetch");
         let advertised = self.wire.list(&names)?;
         point("branches-listed");
-        let head = advertised.head.filter(|head| head == "HEAD" || head.strip_prefix("refs/heads/").is_some_and(is_branch));
-        let source_name =
-            self.source.clone().or(head).ok_or_else(|| {
-                self.refused("the remote's HEAD names no branch".into(), "name the source branch in the settings")
-            })?;
-        self.found = Some(source_name.clone());
-        let source = advertised.refs.get(&source_name).copied().ok_or_else(|| {
-            let name = source_name.strip_prefix("refs/heads/").unwrap_or(&source_name);
-            self.refused(format!("there is no branch {name}"), "push the branch, or name another source branch")
-        })?;
-        let live = advertised.refs.get(&self.live).copied();
+        let source = match self.part {
+            Part::Live => None,
+            Part::Both | Part::Source => Some(self.source_of(&advertised)?),
+        };
+        let live = advertised.refs.get(&self.live).copied().filter(|_| self.part != Part::Source);
         let lock = self.mirror.lock()?;
         self.mirror.reopen()?;
         point("mirror-locked");
         let live = live.map(|tip| self.bring(&self.live.clone(), tip, None)).transpose()?;
-        let source = if source_name == self.live { live.unwrap_or(source) } else { self.bring(&source_name, source, Some(1))? };
+        let source = match source {
+            Some((name, tip)) if self.part == Part::Both && name == self.live => Some(live.unwrap_or(tip)),
+            Some((name, tip)) => Some(self.bring(&name, tip, Some(1))?),
+            None => None,
+        };
         let rewritten = match (self.seen, live) {
+            _ if self.part == Part::Source => false,
             (None, _) => false,
             (Some(_), None) => true,
             (Some(seen), Some(live)) => {
@@ -130,6 +152,8 @@ impl Store {
         };
         point("branches-noted");
         match live {
+            // What the mirror noted of a live branch in this repository is not this one's.
+            None if self.part == Part::Source => {}
             Some(live) if self.mirror.reference(&self.seen_name())? == Some(live) => {}
             Some(live) => self.mirror.set_reference(&self.seen_name(), live)?,
             None => self.mirror.remove_reference(&self.seen_name())?,
@@ -137,8 +161,53 @@ impl Store {
         point("head-noted");
         drop(lock);
         self.seen = live;
-        self.bases = [live, Some(source)].into_iter().flatten().collect();
-        Ok(Heads { source, live, rewritten })
+        self.bases = [live, source].into_iter().flatten().collect();
+        Ok(Fetched { source, live, rewritten })
+    }
+
+    /// The source branch's full name and where it stands.
+    fn source_of(&mut self, advertised: &Advertised) -> Result<(String, Oid), GitError> {
+        let head = advertised.head.clone();
+        let head = head.filter(|head| head == "HEAD" || head.strip_prefix("refs/heads/").is_some_and(is_branch));
+        let name =
+            self.source.clone().or(head).ok_or_else(|| {
+                self.refused("the remote's HEAD names no branch".into(), "name the source branch in the settings")
+            })?;
+        self.found = Some(name.clone());
+        let tip = advertised.refs.get(&name).copied().ok_or_else(|| {
+            let name = name.strip_prefix("refs/heads/").unwrap_or(&name);
+            self.refused(format!("there is no branch {name}"), "push the branch, or name another source branch")
+        })?;
+        Ok((name, tip))
+    }
+
+    /// Asks the remote for its part. Nothing is fetched where its branches stand as they stood; a broken mirror is rebuilt once.
+    pub(super) fn fetch_part(&mut self) -> Result<Fetched, GitError> {
+        let broken = self.broken.get() || self.mirror.is_marked_broken();
+        if broken {
+            tracing::warn!(mirror.path = %self.mirror.shown(), "the mirror is broken and is made anew");
+        }
+        if broken || self.mirror.is_cluttered() {
+            self.rebuild()?;
+        }
+        match self.fetch_once() {
+            Err(GitError::Mirror { path, cause }) => {
+                tracing::warn!(mirror.path = path, cause, "the mirror cannot be used and is made anew");
+                self.rebuild()?;
+                self.fetch_once()
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the mirror holds this object, as far as it knows without looking for new packs.
+    pub(super) fn has(&self, id: Oid) -> bool {
+        self.repo().odb().is_ok_and(|odb| odb.exists_ext(id, OdbLookupFlags::NO_REFRESH))
+    }
+
+    /// The same, after a look for new packs.
+    pub(super) fn finds(&self, id: Oid) -> bool {
+        self.repo().odb().is_ok_and(|odb| odb.exists(id))
     }
 
     fn rebuild(&mut self) -> Result<(), GitError> {
@@ -226,21 +295,9 @@ impl Repo for Store {
     /// Nothing is fetched where the remote's branches stand as they stood. A broken mirror is rebuilt once. `rewritten` is
     /// told once: the new head counts as seen from then on.
     fn fetch(&mut self) -> Result<Heads, GitError> {
-        let broken = self.broken.get() || self.mirror.is_marked_broken();
-        if broken {
-            tracing::warn!(mirror.path = %self.mirror.shown(), "the mirror is broken and is made anew");
-        }
-        if broken || self.mirror.is_cluttered() {
-            self.rebuild()?;
-        }
-        match self.fetch_once() {
-            Err(GitError::Mirror { path, cause }) => {
-                tracing::warn!(mirror.path = path, cause, "the mirror cannot be used and is made anew");
-                self.rebuild()?;
-                self.fetch_once()
-            }
-            other => other,
-        }
+        let Fetched { source, live, rewritten } = self.fetch_part()?;
+        let source = source.ok_or_else(|| self.refused("it has no source branch".into(), "name the source's repository"))?;
+        Ok(Heads { source, live, rewritten })
     }
 
     fn entry(&self, commit: Oid, path: &str) -> Result<Option<Entry>, GitError> {
@@ -363,7 +420,7 @@ impl Repo for Store {
             let tip = self.wire.list(&[&full])?.refs.get(&full).copied();
             if let Some(tip) = tip {
                 let _lock = self.mirror.lock()?;
-                let depth = (full != self.live).then_some(1);
+                let depth = (full != self.live || self.part == Part::Source).then_some(1);
                 return self.bring(&full, tip, depth).map(Some);
             }
         }

@@ -330,7 +330,8 @@ impl Claims {
 
 /// The live path must not lie in the source path of the same branch: each commit would be a new source.
 fn collision(repo: &dyn Repo, heads: &Heads, settings: &Repository, directory: &str, id: &AppId) -> Option<String> {
-    let same_branch = settings.source_branch.as_deref() == Some(&settings.live_branch) || repo.same_branch();
+    let same_branch =
+        !repo.is_apart() && (settings.source_branch.as_deref() == Some(&settings.live_branch) || repo.same_branch());
     let inside = directory.is_empty() || id.path == directory || id.path.starts_with(&format!("{directory}/"));
     (same_branch && inside && heads.live.is_some()).then(|| {
         format!("the live path `{}` lies in the source path `{directory}` of the same branch; choose another `liveBranch` or map the path", id.path)

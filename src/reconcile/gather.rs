@@ -127,6 +127,7 @@ impl Reconciler<'_> {
             self.repo.set_live_branch(&settings.live_branch)?;
             heads = self.repo.fetch()?;
         }
+        self.check_place(&heads, &settings)?;
         Ok((heads, settings))
     }
 
@@ -292,7 +293,7 @@ impl Reconciler<'_> {
             committed_at: state.moved_at.as_second(),
             now: gathered.now.as_second(),
         };
-        let (repository, branch) = (self.repo.address(), self.repo.live_branch());
+        let (repository, branch) = (self.repo.live_address(), self.repo.live_branch());
         let live = Live {
             app: &gathered.rollout.name,
             repository: &repository,

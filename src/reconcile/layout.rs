@@ -9,6 +9,7 @@
 //! .windlass/<live path>/<Rollout name>/stable/…     slots: the rendered objects, one a file
 //! .windlass/<live path>/<Rollout name>/candidate/…
 //! .windlass/<live path>/_rest/record                only where several Rollouts share the path, JSON
+//! .windlass/_source                                 only where the source is in another repository
 //! ```
 //! No file below `.windlass/` ends in `.yaml`, `.yml` or `.json`, so no applier takes it for a manifest.
 
@@ -27,6 +28,8 @@ use crate::render;
 pub const HOME: &str = ".windlass";
 /// What is no Rollout's alone, where an app's name would stand.
 pub const REST: &str = "_rest";
+/// Says in one line which repository a live branch is made from that is in another one.
+pub const SOURCE: &str = ".windlass/_source";
 const SUFFIX: &str = ".manifest";
 /// The folder of an app's scripts. They are files of their own, so that a person can read what changed in one.
 const LUA: &str = "lua";

@@ -3,6 +3,7 @@
 //! There is one loop for all: fetch both branches, decide for every app from what stands there, write the commits one on
 //! the other, publish them in one compare-and-swap. Who loses the race fetches and decides again. No process leads.
 
+mod apart;
 mod carry_out;
 mod compare;
 mod discover;
@@ -41,7 +42,7 @@ pub use trouble::Trouble;
 
 use crate::api::Repository;
 use crate::engine::{Counts, Hold, Outcome, State};
-use crate::git::{Oid, Repo};
+use crate::git::{Oid, Repo, Secret};
 
 /// What a process remembers between two passes. All of it can be lost at any time: it saves work, and the soak that was
 /// seen so far.
@@ -80,6 +81,8 @@ pub struct Overrides {
     /// The source branch was named: the settings do not choose it.
     pub source_branch: Option<String>,
     pub observe: Option<crate::api::Observe>,
+    /// Where everybody finds the source, if somebody's clone of it is read. It may hold credentials.
+    pub remote: Option<Secret>,
 }
 
 /// The loop over one repository.

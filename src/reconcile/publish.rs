@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::Trouble;
 use super::layout::{self, AppId};
 use super::parts::{self, Parts, Record};
+use super::{Trouble, apart};
 use crate::api::{Author, Rollout};
 use crate::engine::{Leg, Move, State};
 use crate::git::trailers::{Message, TrailerError};
@@ -38,6 +38,7 @@ pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>,
     if is_new && !frame.app.path.is_empty() {
         changes.push(Change::File { path: ATTRIBUTES.to_owned(), content: attributes.clone() });
     }
+    changes.extend(apart::mark(repo, parent)?);
     let source = step.candidate.as_ref().filter(|_| matches!(step.state.shape.pods, Pods::Held { .. } | Pods::Candidate));
     let slot = source.and(step.state.candidate.as_ref()).unwrap_or(&step.state.stable);
     let metadata = layout::metadata(&slot.source, &repo.address(), frame.command);
@@ -71,7 +72,8 @@ pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>,
     let (stable, candidate) = (slot(repo, "stable")?, slot(repo, "candidate")?);
     let subject = format!("{}: {}", frame.app.name, step.title);
     let message = step.why.iter().fold(Message::new(&subject), |message, why| message.paragraph(why));
-    let message = trailers(message, frame, step, &state, stable, candidate).map_err(defect)?;
+    let elsewhere = repo.is_apart().then(|| repo.address());
+    let message = trailers(message, frame, step, &state, (stable, candidate, elsewhere)).map_err(defect)?;
     let author = Person { name: frame.author.name.clone(), email: frame.author.email.clone() };
     let commit = NewCommit { changes: vec![Change::Root { tree: root }], message: message.text(), author, time: frame.time };
     Ok((repo.write(parent, &commit)?, subject))
@@ -186,8 +188,7 @@ fn trailers(
     frame: &Frame<'_>,
     step: &Move,
     state: &State,
-    stable: Option<String>,
-    candidate: Option<String>,
+    (stable, candidate, elsewhere): (Option<String>, Option<String>, Option<String>),
 ) -> Result<Message, TrailerError> {
     let at = match step.leg {
         Leg::Note | Leg::Adopt | Leg::Sync | Leg::Complete | Leg::RollbackEnd if state.step == 0 => step.leg.word().to_owned(),
@@ -205,6 +206,10 @@ fn trailers(
         message = message.word("Windlass-Candidate", &id)?;
     }
     message = message.word("Windlass-Source", &state.source.commit)?;
+    if let Some(repository) = elsewhere {
+        // The commit's id alone says nothing to a reader of the live branch's repository.
+        message = message.json("Windlass-Source-Repository", &repository)?;
+    }
     for gate in &step.gates {
         message = message.json("Windlass-Gate", gate)?;
     }

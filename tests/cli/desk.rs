@@ -58,6 +58,13 @@ impl Desk {
         self.at("repo")
     }
 
+    /// An empty bare repository beside the person's; gives its URL.
+    pub(crate) fn bare(&self, name: &str) -> String {
+        let path = self.at(name);
+        self.git(&["init", "--quiet", "--bare", "--initial-branch=main", &path.display().to_string()]);
+        format!("file://{}", path.display())
+    }
+
     /// Writes a file of the source branch's worktree.
     pub(crate) fn write(&self, path: &str, content: &str) -> &Self {
         let file = self.repo().join(path);

@@ -3,6 +3,7 @@
 //!
 //! Each text names the cause and the way out: that is what to look for in a review.
 
+mod apart;
 mod canary;
 mod events;
 mod folders;

@@ -89,7 +89,7 @@ pub(super) fn commits_beside(scene: &Scene<'_>) {
     std::fs::create_dir(&folder).unwrap();
     let git = |args: &[&str]| scene.place.git_in(&folder, args);
     git(&["init", "--quiet", "--initial-branch=deploy"]);
-    git(&["remote", "add", "origin", &scene.place.url]);
+    git(&["remote", "add", "origin", &scene.place.live]);
     let mut number = 0;
     while !scene.over.load(Ordering::SeqCst) {
         number += 1;

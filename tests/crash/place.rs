@@ -12,6 +12,8 @@ pub(crate) struct Place {
     /// Where everything of this test is.
     pub(crate) folder: PathBuf,
     pub(crate) url: String,
+    /// Where the live branch is.
+    pub(crate) live: String,
     /// What windlass needs to get in.
     windlass: Vec<(String, String)>,
     /// What git needs to get in.
@@ -60,9 +62,27 @@ impl Place {
         run(&root.join("repo.git"), &["config", "receive.autogc", "false"], b"");
         let server = Server::start(&root);
         let url = server.address("repo.git");
-        let place =
-            Self { folder: home.path().to_owned(), url, windlass: Vec::new(), git: Vec::new(), _local: Some((server, home)) };
+        let live = url.clone();
+        let place = Self {
+            folder: home.path().to_owned(),
+            url,
+            live,
+            windlass: Vec::new(),
+            git: Vec::new(),
+            _local: Some((server, home)),
+        };
         place.begin()
+    }
+
+    /// The same with a second repository at the server, for the live branch.
+    pub(crate) fn apart() -> Self {
+        let mut place = Self::local();
+        let root = place.folder.join("remote");
+        run(&root, &["init", "--quiet", "--bare", "--initial-branch=main", "live.git"], b"");
+        run(&root.join("live.git"), &["config", "receive.autogc", "false"], b"");
+        place.live = place.url.replace("repo.git", "live.git");
+        place.windlass.push(("WINDLASS_LIVE_REPO".into(), place.live.clone()));
+        place
     }
 
     /// A repository at the lab's Gitea.
@@ -76,8 +96,8 @@ impl Place {
             ("GIT_CONFIG_VALUE_0", &header),
         ];
         let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let url = repository.url.clone();
-        Self { folder: folder.to_owned(), url, windlass: owned(&windlass), git: owned(&git), _local: None }.begin()
+        let (url, live) = (repository.url.clone(), repository.url.clone());
+        Self { folder: folder.to_owned(), url, live, windlass: owned(&windlass), git: owned(&git), _local: None }.begin()
     }
 
     /// The first commit of the source branch.
@@ -185,9 +205,16 @@ impl Place {
         command.stdout(file("out")).stderr(file("err")).spawn().unwrap()
     }
 
+    /// The mirrors below a cache, the live branch's last.
+    pub(crate) fn mirrors(&self, cache: &str) -> Vec<PathBuf> {
+        let mirrors = std::fs::read_dir(self.folder.join(cache)).unwrap();
+        let mut mirrors: Vec<PathBuf> = mirrors.map(|mirror| mirror.unwrap().path()).collect();
+        mirrors.sort_by_key(|mirror| mirror.display().to_string().contains("livegit"));
+        mirrors
+    }
+
     /// The only mirror below a cache.
     pub(crate) fn mirror(&self, cache: &str) -> PathBuf {
-        let mut mirrors = std::fs::read_dir(self.folder.join(cache)).unwrap();
-        mirrors.next().unwrap().unwrap().path()
+        self.mirrors(cache).remove(0)
     }
 }

@@ -337,3 +337,8 @@ fn a_watcher_may_wait_and_say_why_and_nothing_else() {
 fn five_processes_and_three_people_lose_nothing() {
     println!("{}", race(&Place::local(), wanted_commits(30), 1));
 }
+
+#[test]
+fn nor_where_the_live_branch_has_a_repository_of_its_own() {
+    println!("{}", race(&Place::apart(), wanted_commits(30), 2));
+}

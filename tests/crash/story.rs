@@ -44,7 +44,9 @@ impl<'a> Referee<'a> {
     /// Fetches and gives the live head. A live branch that did not move forward fails the test.
     #[track_caller]
     pub(crate) fn head(&self) -> String {
-        self.git(&["fetch", "--quiet", &self.place.url, "refs/heads/*:refs/heads/*"]);
+        for from in [&self.place.url, &self.place.live] {
+            self.git(&["fetch", "--quiet", from, "refs/heads/*:refs/heads/*"]);
+        }
         self.git(&["rev-parse", "--quiet", "--verify", "refs/heads/deploy"])
     }
 
@@ -108,9 +110,11 @@ impl<'a> Referee<'a> {
 
 /// What Git finds wrong in a mirror, which holds commits with their whole trees but not all their parents.
 pub(crate) fn faults_of_mirror(place: &Place, cache: &str) -> Vec<String> {
-    let output = place.git_command(&place.mirror(cache).join("git"), &["fsck", "--no-dangling"]).output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text).into_owned();
+    let mut text = String::new();
+    for mirror in place.mirrors(cache) {
+        let output = place.git_command(&mirror.join("git"), &["fsck", "--no-dangling"]).output().unwrap();
+        text.push_str(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+    }
     let border = |line: &str| {
         line.starts_with("broken link from  commit") || line.starts_with("to  commit") || line.starts_with("missing commit")
     };

@@ -212,3 +212,11 @@ fn a_kill_anywhere_changes_no_commit() {
     let points = sweep.some(30);
     println!("{}", sweep.run(points, wanted_kills(0), 1));
 }
+
+#[test]
+fn nor_with_the_live_branch_in_another_repository() {
+    let place = Place::apart();
+    let sweep = Sweep::begin(&place);
+    let points = sweep.some(20);
+    println!("{}", sweep.run(points, wanted_kills(0), 2));
+}

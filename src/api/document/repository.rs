@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::Metadata;
 use super::windlass::{Delivery, Observe};
-use super::{Metadata, NotYet};
 
 /// A repository's own settings; every field has a default.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -149,11 +149,11 @@ pub(crate) struct Renderers {
 /// Where the live branch is.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(dead_code, reason = "what is not supported yet is refused before this type is made")]
 pub(crate) struct Live {
-    /// Another repository for the live branch. Not supported yet.
+    /// Another repository for the live branch: an https, http, ssh or file URL, or `user@host:path`, without credentials. Whoever runs
+    /// Windlass must name it too (`--live-repo`). Default: the repository of the source.
     #[serde(default)]
-    pub(crate) url: Option<NotYet>,
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

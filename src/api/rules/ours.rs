@@ -199,6 +199,9 @@ pub(crate) fn repository(document: &Repository) -> Vec<Finding> {
             found.push(Finding::error("bad-branch", &Path::of(&[field]), message).hint(hint));
         }
     }
+    if let Some(url) = document.live.as_ref().and_then(|live| live.url.as_deref()) {
+        found.extend(live_url(url));
+    }
     let path = |at: &Path, path: &str, found: &mut Vec<Finding>| {
         if clean(path).is_none() {
             let message = format!("`{path}` is no path inside the repository");
@@ -228,6 +231,39 @@ pub(crate) fn repository(document: &Repository) -> Vec<Finding> {
     delivery(document.delivery, &Path::of(&["delivery"]), &mut found);
     observe(document.observe.as_ref(), &Path::of(&["observe"]), &mut found);
     found
+}
+
+/// What is wrong with the address of the live branch's repository. Whether it can be used is said by the one that opens it; it is not
+/// repeated here, since it may hold credentials.
+fn live_url(url: &str) -> Option<Finding> {
+    let at = Path::of(&["live", "url"]);
+    let bad = |message: &str, hint: &str| Some(Finding::error("bad-url", &at, message).hint(hint));
+    let (user, host) = match url.split_once("://") {
+        Some(("https" | "http" | "ssh", rest)) => {
+            let authority = rest.split('/').next().unwrap_or_default();
+            authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host))
+        }
+        Some(("file", rest)) => (None, rest.strip_prefix("localhost").unwrap_or(rest)),
+        // `user@host:path`; `name::address` would run a program.
+        None if !url.contains("::") => {
+            let authority = url.split_once(':').map_or("", |(authority, _)| authority);
+            authority.rsplit_once('@').map_or((None, ""), |(user, host)| (Some(user), host))
+        }
+        _ => (None, ""),
+    };
+    let is_file = url.starts_with("file://");
+    // It is shown in commands to copy: nothing that a shell takes for its own.
+    let is_plain = url.chars().all(|one| one.is_ascii_alphanumeric() || "._~:/@%+-[]".contains(one)) && !url.starts_with('-');
+    if !is_plain || host.is_empty() || host.starts_with('-') || host.starts_with('/') != is_file {
+        return bad(
+            "`url` is no address of a repository",
+            "https://host/path, ssh://user@host/path, user@host:path or file:///folder",
+        );
+    }
+    if user.is_some_and(|user| user.contains(':') || url.starts_with("http")) {
+        return bad("a URL with a user or password in it", "the environment gives credentials: WINDLASS_LIVE_TOKEN");
+    }
+    None
 }
 
 /// A path inside a repository in its plain form (`""` for the root); `None` where it leads out, or into Git's or our own

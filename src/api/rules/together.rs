@@ -115,7 +115,7 @@ fn missing(document: &Document, rollout: &Rollout, objects: &[ObjectName], findi
 /// Why this source directory cannot be released with these settings: its live path is the source itself, or inside it, on
 /// the branch that the source is read from. Windlass would read what it wrote.
 pub fn path_conflict(repository: &Repository, source_branch: &str, source: &str) -> Option<String> {
-    if repository.live_branch != source_branch {
+    if repository.live_branch != source_branch || repository.live_url.is_some() {
         return None;
     }
     let live = repository.live_path(source);

@@ -9,15 +9,18 @@ use crate::reconcile::doctor::{Area, Finding, repository};
 /// Programs, certificates, proxy, cache, and the address itself.
 pub(super) fn environment(global: &Global) -> Vec<Finding> {
     let mut found = Vec::new();
-    let address = open::remote_address(global).unwrap_or_default();
-    let has_credentials = address.split_once("://").is_some_and(|(scheme, rest)| {
-        scheme.to_ascii_lowercase().starts_with("http") && rest.split('/').next().is_some_and(|authority| authority.contains('@'))
-    });
-    if has_credentials {
+    let addresses: Vec<String> = open::remote_address(global).into_iter().chain(global.live_repo.clone()).collect();
+    let has_credentials = |address: &String| {
+        address.split_once("://").is_some_and(|(scheme, rest)| {
+            scheme.to_ascii_lowercase().starts_with("http")
+                && rest.split('/').next().is_some_and(|authority| authority.contains('@'))
+        })
+    };
+    if addresses.iter().any(has_credentials) {
         found.push(repository::credentials_in_address());
     }
-    let is_ssh = !address.is_empty() && !address.starts_with("http") && !open::is_folder(&address);
-    if is_ssh {
+    let is_ssh = |address: &String| !address.is_empty() && !address.starts_with("http") && !open::is_folder(address);
+    if addresses.iter().any(is_ssh) {
         found.push(match std::process::Command::new("git").arg("--version").output() {
             Ok(output) if output.status.success() => {
                 Finding::fine("git-program", Area::Environment, "git", String::from_utf8_lossy(&output.stdout).trim().to_owned())

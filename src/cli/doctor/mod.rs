@@ -57,10 +57,12 @@ pub(super) fn run(terminal: &mut Terminal, global: &Global, args: &DoctorArgs) -
     Ok(if failed { Exit::Findings } else { Exit::Done })
 }
 
-/// A mirror of its own, thrown away at the end: what `run` remembers of the branch is not touched.
+/// Mirrors of its own, thrown away at the end: what `run` remembers of the branch is not touched. With how the repository is reached
+/// that has the live branch.
 fn opened<'a>(global: &Global, world: &'a RealWorld, args: &DoctorArgs) -> Result<(Reconciler<'a>, Options), Failure> {
     let apart = Global { cache: None, ..global.clone() };
-    let options = open::options(&apart, open::remote_address(&apart)?);
+    let remote = open::remote_address(&apart)?;
+    let options = open::live_options(&apart, &remote).unwrap_or_else(|| open::options(&apart, remote));
     let mut reconciler = open::reconciler(&apart, world)?;
     reconciler.only = args.app.app.iter().cloned().collect();
     Ok((reconciler, options))

@@ -40,7 +40,7 @@ impl Reconciler<'_> {
         let (apps, remote) = match self.of_repository(means, &mut found) {
             Ok(read) => read,
             Err(trouble) => {
-                found.push(repository::unreadable(&self.repo.address(), &trouble));
+                found.push(repository::unreadable(&self.repo.address(), &self.repo.live_address(), &trouble));
                 (Vec::new(), None)
             }
         };
@@ -54,9 +54,13 @@ impl Reconciler<'_> {
 
     fn of_repository(&mut self, means: &Means<'_>, found: &mut Vec<Finding>) -> Result<(Apps, Option<Seen>), Trouble> {
         let (heads, settings) = self.read_settings()?;
-        let address = self.repo.address();
         let source = self.repo.source_branch().unwrap_or_else(|| "HEAD".to_owned());
-        found.push(Finding::fine("repository", Area::Repository, &address, format!("read; the source branch is `{source}`")));
+        let seen = format!("read; the source branch is `{source}`");
+        found.push(Finding::fine("repository", Area::Repository, self.repo.address(), seen));
+        let address = self.repo.live_address();
+        if self.repo.is_apart() {
+            found.push(repository::apart(&address, settings.live_url.as_deref()));
+        }
         let push = repository::push(&address, &settings.live_branch, &self.repo.may_push());
         let may_push = push.level;
         found.push(push);

@@ -1,11 +1,33 @@
 //! The repository and what is in it.
 
 use super::finding::{Area, Finding};
-use crate::git::GitError;
+use crate::git::{GitError, is_same};
 use crate::reconcile::Trouble;
 
-/// The repository, or its settings, cannot be read: nothing else of it can be told.
-pub fn unreadable(address: &str, trouble: &Trouble) -> Finding {
+/// The live branch has a repository of its own. `wanted`: the one that the settings name.
+pub fn apart(address: &str, wanted: Option<&str>) -> Finding {
+    match wanted.filter(|wanted| !is_same(wanted, address)) {
+        None => Finding::fine("live-repository", Area::Repository, address, "read; it is the live branch's own repository"),
+        Some(wanted) => Finding::warning(
+            "live-repository",
+            Area::Repository,
+            address,
+            format!("it has the live branch, while `live.url` in .windlass.yaml names {wanted}"),
+        )
+        .so("who runs Windlass without `--live-repo` is told to name another repository than this one")
+        .mend("let both name one repository"),
+    }
+}
+
+/// The repository (at `address`, or the live branch's own at `live`), or its settings, cannot be read: nothing else of it can be told.
+pub fn unreadable(address: &str, live: &str, trouble: &Trouble) -> Finding {
+    if let Trouble::Refused { code: code @ ("live-repository" | "live-left-behind" | "other-source"), text } = trouble {
+        return Finding::error(code, Area::Repository, live, text).so("no app moves");
+    }
+    let address = match trouble {
+        Trouble::Git(GitError::Unreachable { address: at, .. } | GitError::Refused { address: at, .. }) if at == live => live,
+        _ => address,
+    };
     let code = if matches!(trouble, Trouble::Git(_)) { "repository" } else { "settings" };
     let finding = if code == "repository" {
         Finding::error("repository", Area::Repository, address, trouble.to_string())

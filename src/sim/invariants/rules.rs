@@ -153,7 +153,8 @@ fn own_paths(step: &Step, say: &mut impl FnMut(Rule, String)) {
         if takes_rest && (path.starts_with(&rest) || gone && *path == mark) {
             continue;
         }
-        let own = live(path) || path.starts_with(&format!("{}/", app.home())) || path == ".gitattributes";
+        let shared = path == ".gitattributes" || path == layout::SOURCE;
+        let own = live(path) || path.starts_with(&format!("{}/", app.home())) || shared;
         if !own {
             say(Rule::OwnPaths, format!("{path} is not of {app}"));
         }
