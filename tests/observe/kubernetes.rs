@@ -150,6 +150,7 @@ fn a_held_deployment_is_counted_by_its_replica_sets() {
         ready: 12,
         available: 10,
         revision_label: Some(("pod-template-hash".to_owned(), "new9".to_owned())),
+        nodes: Vec::new(),
     };
     assert_eq!(observe(&server).unwrap(), Sighting { applied: true, workload: Some(workload), missing: None });
     let seen = server.seen();

@@ -1,12 +1,14 @@
 //! What a step writes into the workload; one file a kind.
 //!
-//! A Deployment is held by its own strategy, so that new pods come before old ones go. All other kinds have a partition field:
-//! their controllers replace pods in place, never more at once than the user's own `maxUnavailable`.
+//! A Deployment is held by its own strategy, so that new pods come before old ones go. A DaemonSet of `apps/v1` is split by nodes
+//! (`daemon_set`). All other kinds have a partition field: their controllers replace pods in place, never more at once than the
+//! user's own `maxUnavailable`.
 
 mod advanced_daemon_set;
 mod advanced_stateful_set;
 pub mod autoscaler;
 mod clone_set;
+pub(super) mod daemon_set;
 pub mod deployment;
 pub mod extra;
 mod partition;
@@ -33,6 +35,8 @@ pub enum Kind {
     AdvancedStatefulSet,
     /// `apps.kruise.io`, `DaemonSet`.
     AdvancedDaemonSet,
+    /// `apps/v1`.
+    DaemonSet,
 }
 
 /// How far a step goes, for a workload of `size` pods.
@@ -61,8 +65,14 @@ pub struct WayBack {
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] =
-        [Self::Deployment, Self::StatefulSet, Self::CloneSet, Self::AdvancedStatefulSet, Self::AdvancedDaemonSet];
+    pub const ALL: [Self; 6] = [
+        Self::Deployment,
+        Self::StatefulSet,
+        Self::CloneSet,
+        Self::AdvancedStatefulSet,
+        Self::AdvancedDaemonSet,
+        Self::DaemonSet,
+    ];
 
     /// The kind that a Rollout's `workloadRef` names.
     ///
@@ -86,13 +96,19 @@ impl Kind {
             Self::CloneSet => ("apps.kruise.io", "CloneSet"),
             Self::AdvancedStatefulSet => ("apps.kruise.io", "StatefulSet"),
             Self::AdvancedDaemonSet => ("apps.kruise.io", "DaemonSet"),
+            Self::DaemonSet => ("apps", "DaemonSet"),
         }
     }
 
     /// Pods that the workload shall have (1 where it does not say, the API's default); `None` where only the cluster knows,
     /// which has as many as nodes fit.
     pub fn size(self, workload: &Object) -> Option<u32> {
-        (self != Self::AdvancedDaemonSet).then(|| deployment::size(workload))
+        (!matches!(self, Self::AdvancedDaemonSet | Self::DaemonSet)).then(|| deployment::size(workload))
+    }
+
+    /// Whether a step is a choice of nodes, on which a second workload runs the candidate.
+    pub fn splits_nodes(self) -> bool {
+        self == Self::DaemonSet
     }
 
     /// The cumulative number of updated pods that a step asks for (Kruise, reference 2.2).
@@ -110,7 +126,11 @@ impl Kind {
 
     /// Whether new pods may come before old ones go.
     pub fn surges(self, workload: &Object) -> bool {
-        self == Self::Deployment && deployment::surges(workload)
+        match self {
+            Self::Deployment => deployment::surges(workload),
+            Self::DaemonSet => daemon_set::surges(workload),
+            _ => false,
+        }
     }
 
     /// Where they may not: how many pods one move may take away. Controllers with a partition keep to the user's limit
@@ -118,6 +138,7 @@ impl Kind {
     pub fn at_once(self, workload: &Object, size: u32) -> u32 {
         match self {
             Self::Deployment => deployment::at_once(workload, size),
+            Self::DaemonSet => daemon_set::at_once(workload, size),
             _ => u32::MAX,
         }
     }
@@ -128,7 +149,7 @@ impl Kind {
         match self {
             Self::StatefulSet => true,
             Self::AdvancedStatefulSet => advanced_stateful_set::is_ordered(workload),
-            Self::Deployment | Self::CloneSet | Self::AdvancedDaemonSet => false,
+            Self::Deployment | Self::CloneSet | Self::AdvancedDaemonSet | Self::DaemonSet => false,
         }
     }
 
@@ -151,7 +172,7 @@ impl Kind {
     /// The path of the partition field.
     fn partition(self) -> Option<&'static [&'static str]> {
         match self {
-            Self::Deployment => None,
+            Self::Deployment | Self::DaemonSet => None,
             Self::CloneSet => Some(&["spec", "updateStrategy", "partition"]),
             Self::StatefulSet | Self::AdvancedStatefulSet | Self::AdvancedDaemonSet => {
                 Some(&["spec", "updateStrategy", "rollingUpdate", "partition"])
@@ -173,6 +194,7 @@ impl Kind {
             Self::CloneSet => clone_set::check(workload, style),
             Self::AdvancedStatefulSet => advanced_stateful_set::check(workload),
             Self::AdvancedDaemonSet => advanced_daemon_set::check(workload),
+            Self::DaemonSet => daemon_set::check(workload),
         }
     }
 
@@ -191,6 +213,8 @@ impl Kind {
                 let partition = advanced_daemon_set::partition(reach, workload.api_version());
                 self.set_partition(workload, partition);
             }
+            // Its nodes say how far it goes (`daemon_set::narrow`).
+            Self::DaemonSet => {}
         }
     }
 
@@ -209,6 +233,8 @@ impl Kind {
                 self.set_partition(workload, Value::from(stay));
             }
             Self::CloneSet | Self::AdvancedDaemonSet => self.set_partition(workload, Value::from(left)),
+            // It goes back node by node (`engine::nodes`).
+            Self::DaemonSet => {}
         }
     }
 
@@ -235,16 +261,15 @@ impl Kind {
     }
 }
 
+/// What else can be done with a DaemonSet of `apps/v1`, where its nodes cannot be split.
+pub const ALTERNATIVES: &str = "or make it a DaemonSet of apps.kruise.io (Advanced DaemonSet), or one DaemonSet for each group of \
+                                       nodes, or leave its batches to its own `maxUnavailable`";
+
 /// What to do with a kind that cannot be released in batches.
 fn alternatives(group: &str, kind: &str) -> &'static str {
     match (group, kind) {
-        ("apps", "DaemonSet") => {
-            "a DaemonSet of apps/v1 has no partition, and holding it back by `minReadySeconds` would replace all its pods at once; \
-             make it a DaemonSet of apps.kruise.io (Advanced DaemonSet), or split it into one DaemonSet for each group of nodes, \
-             or leave the batches to its own `maxUnavailable`"
-        }
         ("apps", "ReplicaSet") => "a ReplicaSet does not replace its pods when its template changes; make it a Deployment",
-        _ => "Deployment and StatefulSet of apps, CloneSet, StatefulSet and DaemonSet of apps.kruise.io can be",
+        _ => "Deployment, StatefulSet and DaemonSet of apps, CloneSet, StatefulSet and DaemonSet of apps.kruise.io can be",
     }
 }
 
@@ -301,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_users_own_partition_does_not_keep_pods_from_a_finished_release() {
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Deployment) {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.partition().is_some()) {
             let mut workload = object(kind, json!({}));
             kind.finish(&mut workload);
             assert_eq!(workload.get("/spec/updateStrategy"), None, "{kind:?}: nothing to undo");
@@ -313,10 +338,4 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_daemon_set_is_refused_with_its_alternatives() {
-        let reference = WorkloadRef { api_version: "apps/v1".to_owned(), kind: "DaemonSet".to_owned(), name: "agent".to_owned() };
-        let error = Kind::of(&reference).unwrap_err().to_string();
-        assert!(error.contains("apps.kruise.io") && error.contains("replace all its pods at once"), "{error}");
-    }
 }

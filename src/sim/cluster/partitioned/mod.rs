@@ -1,7 +1,9 @@
-//! Workloads whose controllers have a partition: StatefulSet of Kubernetes, CloneSet, StatefulSet and DaemonSet of Kruise.
+//! Workloads whose controllers have a partition: StatefulSet of Kubernetes, CloneSet, StatefulSet and DaemonSet of Kruise; and the
+//! DaemonSet of Kubernetes, which has revisions like theirs and no partition.
 //! Pods are always recreated; Kruise's updates in place are not modelled, nor its priorities and scattering.
 
 mod counted;
+mod nodes;
 mod ordered;
 
 use serde_json::Value;
@@ -22,6 +24,8 @@ pub(super) enum Controller {
     Clones,
     /// Kruise's DaemonSet.
     Daemons,
+    /// Kubernetes' DaemonSet.
+    Nodes,
 }
 
 impl Controller {
@@ -31,6 +35,7 @@ impl Controller {
             ("apps.kruise.io", "StatefulSet") => Some(Self::Ordered),
             ("apps.kruise.io", "CloneSet") => Some(Self::Clones),
             ("apps.kruise.io", "DaemonSet") => Some(Self::Daemons),
+            ("apps", "DaemonSet") => Some(Self::Nodes),
             _ => None,
         }
     }
@@ -41,7 +46,7 @@ impl Controller {
         match self {
             Self::Native | Self::Ordered => vec![hash("controller-revision-hash", &set.name)],
             Self::Clones => vec![hash("controller-revision-hash", &set.name), hash("pod-template-hash", &set.hash)],
-            Self::Daemons => vec![hash("controller-revision-hash", &set.hash)],
+            Self::Daemons | Self::Nodes => vec![hash("controller-revision-hash", &set.hash)],
         }
     }
 }
@@ -60,6 +65,8 @@ pub(super) struct Spec {
     /// The partition is a number of pods, not an ordinal.
     unordered_update: bool,
     paused: bool,
+    /// Pods are replaced when somebody deletes them.
+    on_delete: bool,
     min_ready_seconds: u32,
     template: Value,
 }
@@ -77,7 +84,7 @@ impl Spec {
         let up = match self.controller {
             Controller::Native | Controller::Ordered => false,
             Controller::Clones => self.max_surge.is_zero(),
-            Controller::Daemons => true,
+            Controller::Daemons | Controller::Nodes => true,
         };
         let pods = self.max_unavailable.of(self.replicas, up);
         if self.max_surge.of(self.replicas, true) > 0 { pods } else { pods.max(1) }
@@ -126,6 +133,10 @@ pub(super) fn spec_of(key: &ObjectKey, object: &Object, live: Option<&Object>, n
     let controller = Controller::of(key).ok_or("no such controller")?;
     let template = object.get("/spec/template").cloned().ok_or("spec.template is missing")?;
     live::check_selector(object, &template)?;
+    if controller == Controller::Nodes {
+        nodes::check(&template)?;
+        nodes::check_change(live, object)?;
+    }
     if controller == Controller::Native
         && let Some(live) = live
     {
@@ -168,6 +179,7 @@ pub(super) fn spec_of(key: &ObjectKey, object: &Object, live: Option<&Object>, n
         ordered: !parallel,
         unordered_update: object.get(&format!("{rolling}/unorderedUpdate")).is_some(),
         paused: is(&format!("{rolling}/paused")),
+        on_delete: object.text("/spec/updateStrategy/type") == Some("OnDelete"),
         min_ready_seconds: number("/spec/minReadySeconds").unwrap_or(0),
         template,
     })
@@ -185,7 +197,7 @@ impl Cluster {
             })
             .collect();
         keys.into_iter().for_each(|key| self.wake(Work::Deployment(key)));
-        self.settle();
+        self.look_at_nodes();
     }
 
     pub(super) fn store_partitioned(&mut self, key: &ObjectKey, spec: Spec, changed: bool) {
@@ -202,7 +214,13 @@ impl Cluster {
     }
 
     pub(super) fn sync_partitioned(&mut self, key: &ObjectKey) {
-        let Some(spec) = self.partitioned.get(key).map(|workload| workload.spec.clone()) else { return };
+        let Some(mut spec) = self.partitioned.get(key).map(|workload| workload.spec.clone()) else { return };
+        if spec.controller == Controller::Nodes {
+            spec.replicas = u32::try_from(self.nodes_of(&spec.template).len()).unwrap_or(u32::MAX);
+            if let Some(workload) = self.partitioned.get_mut(key) {
+                workload.spec.replicas = spec.replicas;
+            }
+        }
         let update = self.revision_of(key, &spec);
         let Some(workload) = self.partitioned.get_mut(key) else { return };
         let current = *workload.current.get_or_insert(update);
@@ -211,6 +229,7 @@ impl Cluster {
             Controller::Native | Controller::Ordered => self.sync_ordered(&spec, &seen, current, update),
             Controller::Clones => self.sync_clones(key, &spec, &seen, current, update),
             Controller::Daemons => self.sync_daemons(key, &spec, &seen, update),
+            Controller::Nodes => self.sync_nodes(&spec, &seen, update),
         }
         self.write_partitioned_status(key, &spec, update);
     }
