@@ -97,6 +97,15 @@ fn template(object: &Object) -> &str {
     object.text("/spec/template/spec/containers/0/image").unwrap_or_default()
 }
 
+/// How many nodes a DaemonSet's template names.
+fn nodes(object: &Object) -> Option<String> {
+    let required = "/spec/template/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let terms = object.get(required)?.as_array()?;
+    let fields: Vec<&Value> = terms.iter().filter_map(|term| term.get("matchFields")?.as_array()).flatten().collect();
+    let not = fields.first()?.get("operator")? == "NotIn";
+    Some(format!("{} {} of the nodes (`metadata.name`)", if not { "not on" } else { "only on" }, fields.len()))
+}
+
 /// What of `live` is not as `source` has it.
 fn written(source: &ObjectSet, live: &ObjectSet) -> String {
     let mut parts = Vec::new();
@@ -113,6 +122,7 @@ fn written(source: &ObjectSet, live: &ObjectSet) -> String {
             parts.extend((!changed.is_empty()).then(|| format!("{}: {}", object.kind(), changed.join(", "))));
             continue;
         }
+        changed.extend(nodes(object));
         if changed.is_empty() {
             changed.push("as you wrote it".to_owned());
         }

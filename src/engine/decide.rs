@@ -397,7 +397,8 @@ fn releasing(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision
     if ground.kind.splits_nodes()
         && let Some(shape) = nodes::without_gone(input, &state.shape, ground)
     {
-        let why = vec!["Nodes of the second DaemonSet are gone from the cluster; where the step wants more, others follow.".to_owned()];
+        let why =
+            vec!["Nodes of the second DaemonSet are gone from the cluster; where the step wants more, others follow.".to_owned()];
         return step(input, state, Leg::Grow, shape, why, Vec::new());
     }
     if let Some(decision) = waiting(input, &state, ground)? {

@@ -7,7 +7,7 @@
 //! the user's DaemonSet wait until it goes, and it leaves no more nodes at once than the user's `maxUnavailable`. In both cases
 //! no node waits for a commit to come to get a pod.
 
-use super::input::{Counts, Input, NodeSeen, Seen};
+use super::input::{Counts, Input, NodeSeen, Seen, Sight};
 use super::legs::Ground;
 use super::state::Leg;
 use crate::api::{Amount, Rollout};
@@ -108,12 +108,20 @@ pub(super) fn without_gone(input: &Input<'_>, shape: &Shape, ground: Ground) -> 
     Some(Shape { pods, nodes, ..shape.clone() })
 }
 
-/// Chooses as many nodes as the shape holds updated pods, and says which are new: those with a Ready pod first, by name.
+/// Chooses as many nodes as the shape holds updated pods, and says which are new: those with a Ready pod first, by name. Where the
+/// second DaemonSet leaves nodes, those go first that have no Ready pod: nobody misses what is there.
 ///
 /// # Errors
 /// Nobody has seen as many.
 pub(super) fn choose(input: &Input<'_>, shape: &mut Shape) -> Result<Vec<String>, RenderError> {
-    let Pods::Held { to, .. } = shape.pods else { return Ok(Vec::new()) };
+    let Pods::Held { to, .. } = shape.pods else {
+        let was = input.state.map(|state| &state.shape.nodes).filter(|was| was.len() > shape.nodes.len());
+        if let Some(was) = was {
+            let broken = |node: &&String| seen(input).iter().any(|seen| seen.name == **node && !seen.ready);
+            shape.nodes = was.iter().filter(|node| !broken(node)).take(shape.nodes.len()).cloned().collect();
+        }
+        return Ok(Vec::new());
+    };
     let short = usize::try_from(to).unwrap_or(usize::MAX).saturating_sub(shape.nodes.len());
     let mut free: Vec<&NodeSeen> = seen(input).iter().filter(|node| !shape.nodes.contains(&node.name)).collect();
     free.sort_by_key(|node| (!node.ready, &node.name));
@@ -155,8 +163,8 @@ pub(super) fn is_split(ground: Ground, shape: &Shape) -> bool {
 }
 
 /// What keeps the two DaemonSets from being as `shape` has them.
-pub(super) fn missing(ground: Ground, rollout: &Rollout, shape: &Shape, counts: Counts) -> Option<String> {
-    let Counts { replicas, updated, updated_ready, ready, .. } = counts;
+pub(super) fn missing(ground: Ground, rollout: &Rollout, shape: &Shape, sight: &Sight, counts: Counts) -> Option<String> {
+    let Counts { replicas, updated, updated_ready, .. } = counts;
     let on = u32::try_from(shape.nodes.len()).unwrap_or(u32::MAX);
     let excused = |of: u32| match rollout.failure_threshold.unwrap_or(Amount::Pods(0)) {
         Amount::Pods(pods) => pods,
@@ -167,9 +175,14 @@ pub(super) fn missing(ground: Ground, rollout: &Rollout, shape: &Shape, counts: 
         if replicas > most {
             return Some(format!("{replicas} pods run, {most} shall: canary pods are going"));
         }
-        // Where two pods may be on a node, all others come before these go.
-        let serving = if ground.surges { updated_ready } else { ready };
-        return (serving < ground.size).then(|| format!("{serving} of {} nodes have a Ready pod", ground.size));
+        // Where two pods may be on a node, all others come before these go. Where they may not, those that the canary has left.
+        if ground.surges {
+            let wanted = ground.size;
+            return (updated_ready < wanted).then(|| format!("{updated_ready} of {wanted} pods are ready beside the canary"));
+        }
+        let free = sight.nodes.iter().filter(|node| !shape.nodes.contains(&node.name));
+        let waits: Vec<&str> = free.filter(|node| !node.ready).map(|node| node.name.as_str()).collect();
+        return waits.first().map(|node| format!("{} nodes have no Ready pod, {node} the first", waits.len()));
     };
     if phase == PodsPhase::Shift && replicas > ground.size {
         return Some(format!("{replicas} pods run, {} shall: old pods are going", ground.size));

@@ -49,7 +49,7 @@ pub(super) fn missing(state: &State, input: &Input<'_>, ground: Ground) -> Optio
         return Some((Reason::NotReady, text));
     }
     let text = match nodes::is_split(ground, &state.shape) {
-        true => nodes::missing(ground, input.rollout, &state.shape, counts),
+        true => nodes::missing(ground, input.rollout, &state.shape, sight, counts),
         false => pods_missing(state, input.rollout, ground, counts),
     };
     text.map(|text| (Reason::NotReady, text))

@@ -297,8 +297,8 @@ fn what_cannot_be_observed_is_refused_before_any_call() {
         change(&mut asked);
         refused(observe_target(&server, &asked))
     };
-    let (cause, hint) = of(&|target| target.kind = "DaemonSet".to_owned());
-    assert!(cause.contains("DaemonSet of apps/v1") && hint.contains("timed"));
+    let (cause, hint) = of(&|target| target.kind = "ReplicaSet".to_owned());
+    assert!(cause.contains("ReplicaSet of apps/v1") && hint.contains("timed"));
     let (cause, _) = of(&|target| target.api_version = "extensions/v1beta1".to_owned());
     assert!(cause.contains("extensions/v1beta1"));
     let (cause, hint) = of(&|target| target.namespace = String::new());

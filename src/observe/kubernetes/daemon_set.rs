@@ -25,15 +25,17 @@ pub(super) fn second(name: &str) -> String {
 /// are those of the user's DaemonSet that carry the revision label of its template: a DaemonSet's status names no revision.
 pub fn sighting(own: &Value, second: Option<&Value>, pods: &[Value], mark: &str) -> Sighting {
     let second = second.filter(|second| is_canary(second));
-    let missing = missing(own, mark).or_else(|| second.and_then(|second| still_there(second, mark)));
+    let alone = || (leaves_nodes(own) && second.is_none()).then(|| "its canary does not exist yet".to_owned());
+    let missing = missing(own, mark).or_else(|| second.and_then(|second| still_there(second, mark))).or_else(alone);
     let of = |set: &Value| -> Vec<&Value> {
         let uid = text(set, "/metadata/uid").unwrap_or_default();
         pods.iter().filter(|pod| is_owned(pod, uid) && is_running(pod)).collect()
     };
     let (first, canary) = (of(own), second.map(of).unwrap_or_default());
-    let unsettled = unsettled(own, &first).or_else(|| second.and_then(|second| unsettled(second, &canary)));
-    if let Some(text) = unsettled {
-        return Sighting { applied: false, workload: None, missing: missing.or(Some(text)) };
+    let unsettled = || unsettled(own, &first).or_else(|| second.and_then(|second| unsettled(second, &canary)));
+    if let Some(text) = missing.or_else(unsettled) {
+        // Pods that are still to come would be nodes that are not there.
+        return Sighting { applied: false, workload: None, missing: Some(text) };
     }
     let mut nodes: BTreeMap<String, bool> = BTreeMap::new();
     for pod in first.iter().chain(&canary) {
@@ -57,12 +59,13 @@ pub fn sighting(own: &Value, second: Option<&Value>, pods: &[Value], mark: &str)
         revision_label: None,
         nodes: nodes.into_iter().collect(),
     };
-    Sighting { applied: missing.is_none(), workload: Some(workload), missing }
+    Sighting { applied: true, workload: Some(workload), missing: None }
 }
 
 /// Whether it is one that Windlass wrote: another one of this name is somebody else's, and cannot become it.
 fn is_canary(set: &Value) -> bool {
-    set.pointer("/spec/selector/matchLabels").and_then(|labels| labels.get(ROLE_LABEL)) == Some(&Value::String("canary".to_owned()))
+    set.pointer("/spec/selector/matchLabels").and_then(|labels| labels.get(ROLE_LABEL))
+        == Some(&Value::String("canary".to_owned()))
 }
 
 fn still_there(second: &Value, mark: &str) -> Option<String> {
@@ -86,9 +89,18 @@ fn unsettled(set: &Value, pods: &[&Value]) -> Option<String> {
     (there < wanted).then(|| format!("`{name}` has its pods on {there} of {wanted} nodes"))
 }
 
+/// Whether its template leaves nodes to the canary.
+fn leaves_nodes(set: &Value) -> bool {
+    let required = "/spec/template/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let list = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
+    let fields = list(set, required).into_iter().flat_map(|term| list(&term, "/matchFields"));
+    text(set, "/spec/updateStrategy/type") == Some("OnDelete") && fields.into_iter().any(|field| field["operator"] == "NotIn")
+}
+
 /// Where it runs; where it waits to run, the node that its controller made it for.
 fn node(pod: &Value) -> Option<&str> {
-    let term = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0";
+    let term =
+        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0";
     text(pod, "/spec/nodeName").filter(|name| !name.is_empty()).or_else(|| text(pod, term))
 }
 

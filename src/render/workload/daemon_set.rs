@@ -123,8 +123,7 @@ pub(crate) fn second(candidate: &Object, nodes: &[String], apart: bool) -> Objec
         let mut rules = selector.get("matchExpressions").and_then(Value::as_array).cloned().unwrap_or_default();
         rules.push(json!({"key": ROLE_LABEL, "operator": "DoesNotExist"}));
         selector["matchExpressions"] = Value::Array(rules);
-        let mut others =
-            candidate.get(&format!("/{}", APART.join("/"))).and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut others = candidate.get(&format!("/{}", APART.join("/"))).and_then(Value::as_array).cloned().unwrap_or_default();
         others.push(json!({"labelSelector": selector, "topologyKey": "kubernetes.io/hostname"}));
         object.set(&APART, Value::Array(others));
     }
@@ -160,10 +159,11 @@ mod tests {
     use super::*;
 
     fn agent(spec: Value) -> Object {
-        let mut object = Object::new(json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent"}, "spec": {
+        let mut object =
+            Object::new(json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent"}, "spec": {
             "selector": {"matchLabels": {"app": "agent"}},
             "template": {"metadata": {"labels": {"app": "agent"}}, "spec": {"containers": []}}}}))
-        .unwrap();
+            .unwrap();
         for (field, value) in spec.as_object().unwrap() {
             object.set(&["spec", field], value.clone());
         }
@@ -191,7 +191,10 @@ mod tests {
     #[test]
     fn what_may_be_missing_is_the_users_limit() {
         let limit = |value: Value, size| at_once(&agent(json!({"updateStrategy": {"rollingUpdate": value}})), size);
-        assert_eq!([limit(json!({}), 9), limit(json!({"maxUnavailable": 3}), 9), limit(json!({"maxUnavailable": "10%"}), 11)], [1, 3, 2]);
+        assert_eq!(
+            [limit(json!({}), 9), limit(json!({"maxUnavailable": 3}), 9), limit(json!({"maxUnavailable": "10%"}), 11)],
+            [1, 3, 2]
+        );
         assert_eq!([limit(json!({"maxUnavailable": 0, "maxSurge": 2}), 9), limit(json!({"maxUnavailable": "x"}), 9)], [1, 1]);
     }
 

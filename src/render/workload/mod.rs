@@ -337,5 +337,4 @@ mod tests {
             assert!(!kind.holds_back(&workload), "{kind:?}");
         }
     }
-
 }

@@ -251,6 +251,8 @@ impl Cluster {
 
     /// The same for Ready pods of the newest revision alone.
     pub fn sicken_newest(&mut self, key: &ObjectKey, count: usize) {
+        let both = self.both(key);
+        let key = both.as_ref().map(|[_, second]| second).filter(|second| self.objects.contains_key(second)).unwrap_or(key);
         let Some(newest) = self.newest(key).map(|set| set.uid) else { return };
         let pods = self.pods_of(key).filter(|pod| pod.owner == newest && pod.serves());
         let pods: Vec<(u64, u64)> = pods.map(|pod| (pod.uid, pod.owner)).take(count).collect();

@@ -126,7 +126,18 @@ impl Pod {
         labels.extend(own.iter().cloned());
         let node = load.iter().enumerate().min_by_key(|(_, pods)| **pods).map_or(0, |(node, _)| node);
         let crashing = behaviour(&set.template).crashing;
-        Self { uid, labels, created_at: now, ready_at: None, terminating: false, owner: set.uid, ordinal: 0, waits: false, node, crashing }
+        Self {
+            uid,
+            labels,
+            created_at: now,
+            ready_at: None,
+            terminating: false,
+            owner: set.uid,
+            ordinal: 0,
+            waits: false,
+            node,
+            crashing,
+        }
     }
 }
 

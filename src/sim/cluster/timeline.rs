@@ -84,7 +84,8 @@ impl Cluster {
     fn note_nodes(&mut self, both: &[ObjectKey; 2]) {
         let mut nodes: BTreeMap<u32, Counts> = BTreeMap::new();
         let mut revisions: BTreeMap<String, Counts> = BTreeMap::new();
-        for (set, pod) in both.iter().flat_map(|key| self.pods_of(key)).filter_map(|pod| Some((self.sets.get(&pod.owner)?, pod))) {
+        for (set, pod) in both.iter().flat_map(|key| self.pods_of(key)).filter_map(|pod| Some((self.sets.get(&pod.owner)?, pod)))
+        {
             let own = super::pods::count(std::iter::once(pod), set.min_ready_seconds, self.now);
             let node = nodes.entry(pod.ordinal).or_default();
             let most = |a: Counts, b: Counts| Counts {

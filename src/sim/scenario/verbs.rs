@@ -76,7 +76,8 @@ impl Stage<'_> {
                 self.world.lock().cluster.set_nodes(nodes);
             }
             ("lose-node", _) => {
-                let number: u32 = rest.strip_prefix("node-").and_then(|number| number.parse().ok()).ok_or("`lose-node node-N`")?;
+                let number: u32 =
+                    rest.strip_prefix("node-").and_then(|number| number.parse().ok()).ok_or("`lose-node node-N`")?;
                 self.world.lock().cluster.lose_node(number.saturating_sub(1));
             }
             ("delete-broken", _) => {

@@ -26,7 +26,9 @@ pub(in crate::sim) fn name(number: u32) -> String {
 pub(super) fn check(template: &Value) -> Result<(), String> {
     for field in list(template, TERMS).iter().flat_map(|term| list(term, "/matchFields")) {
         if list(field, "/values").len() != 1 {
-            return Err("matchFields: must be only one value when `operator` is 'In' or 'NotIn' for node field selector".to_owned());
+            return Err(
+                "matchFields: must be only one value when `operator` is 'In' or 'NotIn' for node field selector".to_owned()
+            );
         }
     }
     Ok(())
@@ -127,7 +129,8 @@ impl Cluster {
     /// Whether the pod must wait for another one to leave its node.
     pub(in crate::sim::cluster) fn is_kept_away(&self, pod: &Pod) -> bool {
         let template = |pod: &Pod| self.sets.get(&pod.owner).map(|set| &set.template);
-        let by_nodes = |pod: &Pod| self.sets.get(&pod.owner).is_some_and(|set| Controller::of(&set.owner) == Some(Controller::Nodes));
+        let by_nodes =
+            |pod: &Pod| self.sets.get(&pod.owner).is_some_and(|set| Controller::of(&set.owner) == Some(Controller::Nodes));
         let Some(own) = template(pod).filter(|_| by_nodes(pod)) else { return false };
         let others = self.pods.values().filter(|other| other.uid != pod.uid && other.ordinal == pod.ordinal && !other.waits);
         others.filter(|other| by_nodes(other)).any(|other| {
@@ -157,10 +160,8 @@ impl Cluster {
             return Sighting { applied: false, workload: None, missing: Some(format!("{key} does not exist")) };
         };
         let second = ObjectKey { name: format!("{}-canary", key.name), ..key.clone() };
-        let pods: Vec<Value> = [key, &second]
-            .into_iter()
-            .flat_map(|key| self.pods_of(key).map(move |pod| told_pod(key, pod)))
-            .collect();
+        let pods: Vec<Value> =
+            [key, &second].into_iter().flat_map(|key| self.pods_of(key).map(move |pod| told_pod(key, pod))).collect();
         daemon_set::sighting(&own, self.told(&second).as_ref(), &pods, &target.mark)
     }
 
@@ -182,7 +183,10 @@ impl Cluster {
         if Controller::of(key) != Some(Controller::Nodes) {
             return None;
         }
-        let own = key.name.strip_suffix("-canary").map_or_else(|| key.clone(), |name| ObjectKey { name: name.to_owned(), ..key.clone() });
+        let own = key
+            .name
+            .strip_suffix("-canary")
+            .map_or_else(|| key.clone(), |name| ObjectKey { name: name.to_owned(), ..key.clone() });
         let second = ObjectKey { name: format!("{}-canary", own.name), ..own.clone() };
         Some([own, second])
     }
