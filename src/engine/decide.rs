@@ -239,6 +239,7 @@ fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts
     let counted = moves::counted(input, None);
     moves::size_is_known(rollout, source.objects, counted)?;
     let ground = nodes::strictest(Ground::of(rollout, source.objects, counted)?, rollout, input.stable);
+    nodes::fit(input, source.objects, ground)?;
     let mut next = moves::enter_step(state.clone(), 1);
     next.phase = Phase::Releasing;
     next.release += 1;

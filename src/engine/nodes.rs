@@ -12,6 +12,7 @@ use super::legs::Ground;
 use super::state::Leg;
 use crate::api::{Amount, Rollout};
 use crate::manifest::ObjectSet;
+use crate::render::workload::daemon_set;
 use crate::render::{self, Pods, PodsPhase, RenderError, Shape, find_workload};
 
 /// The nodes that the newest look showed, with a pod of either version; empty where nobody has looked.
@@ -133,6 +134,28 @@ pub(super) fn choose(input: &Input<'_>, shape: &mut Shape) -> Result<Vec<String>
     Ok(chosen)
 }
 
+/// Nodes are chosen among those that the stable version is on: the candidate must fit them.
+///
+/// # Errors
+/// It says that it may not, and the first step takes some of them only.
+pub(super) fn fit(input: &Input<'_>, candidate: &ObjectSet, ground: Ground) -> Result<(), RenderError> {
+    let rollout = input.rollout;
+    if !ground.kind.splits_nodes() || ground.target(rollout, 1) >= ground.size {
+        return Ok(());
+    }
+    let Some(stable) = input.stable else { return Ok(()) };
+    let newer = find_workload(candidate, &rollout.workload)?;
+    let Some(field) = daemon_set::chooses_other_nodes(find_workload(stable, &rollout.workload)?, newer) else { return Ok(()) };
+    Err(RenderError::Unusable {
+        what: rollout.workload.kind.clone(),
+        name: rollout.workload.name.clone(),
+        cause: format!(
+            "its `{field}` chooses other nodes in the new version, and steps go by the nodes that the stable one is on; release this \
+             change by itself, with one step of 100 %"
+        ),
+    })
+}
+
 /// The nodes of a DaemonSet are not known.
 pub(super) fn unseen(rollout: &Rollout) -> RenderError {
     RenderError::Unusable {
@@ -182,7 +205,11 @@ pub(super) fn missing(ground: Ground, rollout: &Rollout, shape: &Shape, sight: &
         }
         let free = sight.nodes.iter().filter(|node| !shape.nodes.contains(&node.name));
         let waits: Vec<&str> = free.filter(|node| !node.ready).map(|node| node.name.as_str()).collect();
-        return waits.first().map(|node| format!("{} nodes have no Ready pod, {node} the first", waits.len()));
+        return match waits.as_slice() {
+            [] => None,
+            [node] => Some(format!("no Ready pod is on {node}")),
+            [node, ..] => Some(format!("no Ready pod is on {} nodes, {node} the first", waits.len())),
+        };
     };
     if phase == PodsPhase::Shift && replicas > ground.size {
         return Some(format!("{replicas} pods run, {} shall: old pods are going", ground.size));

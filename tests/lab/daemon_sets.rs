@@ -13,8 +13,11 @@ use windlass::manifest::{self, ObjectSet};
 use windlass::observe::{KubernetesObserver, KubernetesOptions, Observer, Target};
 use windlass::render::Pods;
 
+use super::program::Program;
+use super::repository::Repository;
 use super::servers::Lab;
 use super::watch::Watcher;
+use super::{argo, flux};
 
 const LONG: Duration = Duration::from_secs(180);
 
@@ -282,7 +285,8 @@ fn a_daemon_set_goes_node_by_node() {
     fifth["metadata"]["labels"]["kubernetes.io/hostname"] = "node-5".into();
     lab.apply(&fifth.to_string());
     lab.wait("a pod on the fifth node", LONG, || match app.pods().get("node-5") {
-        Some((_, image)) => Ok(assert_eq!(image, "1")),
+        Some((_, image)) if image == "1" => Ok(()),
+        Some((_, image)) => panic!("version {image}"),
         None => Err("none".to_owned()),
     });
     lab.wait("it is Ready", LONG, || match app.seen() {
@@ -378,4 +382,85 @@ fn a_daemon_set_that_surges_leaves_no_node() {
     let (least, _) = nodes(&watcher, "surge", since);
     println!("  at least {least} of 4 nodes had a Ready pod");
     assert_eq!(least, 4);
+}
+
+/// The program itself, through Gitea, with Flux and with Argo CD: both apply the two DaemonSets, and take the second one away.
+#[test]
+fn a_daemon_set_goes_end_to_end_with_flux_and_argo_cd() {
+    let Some(lab) = Lab::up(&["flux", "argo", "gitea"]) else {
+        return;
+    };
+    let watcher = Watcher::start(&lab, "shop");
+    let repository = Repository::create(&lab, "agents");
+    let names = ["with-flux", "with-argo"];
+    let push = |image: &str| {
+        let files: Vec<(String, String)> = names
+            .into_iter()
+            .flat_map(|name| {
+                let app = objects(name, image, "").values().map(manifest::write).collect::<Vec<_>>().join("---\n");
+                let observe = if name == "with-flux" { "flux" } else { "argocd" };
+                let rollout = format!(
+                    "apiVersion: windlass.dev/v1alpha1\nkind: Rollout\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  workloadRef: \
+                     {{apiVersion: apps/v1, kind: DaemonSet, name: {name}}}\n  observe: {{{observe}: {{}}}}\n  strategy: {{canary: {{steps: \
+                     [{{replicas: 50%, pause: {{duration: 1}}}}, {{replicas: 100%}}]}}}}\n"
+                );
+                [(format!("apps/{name}/app.yaml"), app), (format!("apps/{name}/rollout.yaml"), rollout)]
+            })
+            .collect();
+        let files: Vec<(&str, Option<&str>)> = files.iter().map(|(path, text)| (path.as_str(), Some(text.as_str()))).collect();
+        repository.push("main", &files, &format!("version {image}"));
+    };
+    push("1");
+    let folder = lab.folder().join("agents-windlass");
+    std::fs::create_dir_all(&folder).unwrap();
+    let cache = folder.join("cache").display().to_string();
+    let environment = [
+        ("PATH", lab.var("PATH")),
+        ("KUBECONFIG", lab.var("KUBECONFIG")),
+        ("WINDLASS_REPO", &repository.url),
+        ("WINDLASS_USERNAME", "windlass"),
+        ("WINDLASS_TOKEN", &repository.token),
+        ("WINDLASS_CACHE", &cache),
+    ];
+    let windlass = Program::start(&folder, &["run", "--watch", "--interval", "1s"], environment);
+    lab.wait("a live branch", LONG, || match repository.git(&["ls-remote", "origin", "refs/heads/deploy"]).is_empty() {
+        true => Err(windlass.output()),
+        false => Ok(()),
+    });
+    flux::apply_branch(&lab, names[0], &repository, "deploy", &format!("apps/{}", names[0]), None);
+    argo::apply_branch(&lab, names[1], &repository, "deploy", &format!("apps/{}", names[1]), "shop");
+    argo::notify(&lab, &repository);
+    let wait = |image: &str| {
+        for name in names {
+            lab.wait(&format!("version {image} of {name} at rest"), LONG, || {
+                let live = lab.get("shop", "daemonset", name).ok_or("it is not there")?;
+                let text = |pointer: &str| live.pointer(pointer).cloned().unwrap_or_default();
+                let at_rest = text("/spec/template/spec/containers/0/image") == format!("shop/{name}:{image}")
+                    && text("/spec/updateStrategy/type") == "RollingUpdate"
+                    && text("/spec/template/spec/affinity").is_null()
+                    && text("/status/updatedNumberScheduled") == 4
+                    && text("/status/numberReady") == 4
+                    && text("/metadata/generation") == text("/status/observedGeneration");
+                match at_rest && lab.get("shop", "daemonset", &format!("{name}-canary")).is_none() {
+                    true => Ok(()),
+                    false => Err(format!("{}\n{}", live["status"], windlass.output())),
+                }
+            });
+        }
+    };
+    wait("1");
+    lab.wait("endpoints of all", LONG, || {
+        let all = names.map(|name| watcher.ready_endpoints(name).last().map_or(0, |(_, ready)| *ready));
+        if all == [4, 4] { Ok(()) } else { Err(format!("{all:?}")) }
+    });
+    let since = watcher.now();
+    push("2");
+    wait("2");
+    println!("{}", windlass.output());
+    for name in names {
+        let (least, pods) = nodes(&watcher, name, since);
+        println!("  {name}: at least {least} of 4 nodes had a Ready pod; pods by node: {pods:?}");
+        assert!(least >= 3, "{name}: {least} nodes had a Ready pod");
+        assert_eq!(pods.values().copied().collect::<Vec<_>>(), [3, 3, 2, 2], "{name}");
+    }
 }

@@ -46,12 +46,9 @@ impl Known {
     pub(super) async fn look(self, client: Client, namespace: &str, name: &str, mark: &str) -> Result<Sighting, ObserveError> {
         let kind = &self.resource.kind;
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &self.resource);
-        let workload = match self.get(&api, namespace, name).await? {
-            Some(workload) => workload,
-            None => {
-                let missing = format!("{kind} {namespace}/{name} does not exist: not applied yet, or applied elsewhere");
-                return Ok(Sighting { applied: false, workload: None, missing: Some(missing) });
-            }
+        let Some(workload) = self.get(&api, namespace, name).await? else {
+            let missing = format!("{kind} {namespace}/{name} does not exist: not applied yet, or applied elsewhere");
+            return Ok(Sighting { applied: false, workload: None, missing: Some(missing) });
         };
         // Before the pods: a canary that is made between the two is not there yet, and its pods are nobody's.
         let second = match self.read {

@@ -78,6 +78,22 @@ pub(crate) fn check_beside(objects: &ObjectSet, workload: &Object, rollout: &Rol
     Ok(())
 }
 
+/// Where pods of `newer` may not be on every node that pods of `older` are on: what of its template says so.
+pub fn chooses_other_nodes(older: &Object, newer: &Object) -> Option<&'static str> {
+    let required = format!("/{}", REQUIRED.join("/"));
+    if older.get("/spec/template/spec/nodeSelector") != newer.get("/spec/template/spec/nodeSelector") {
+        return Some("nodeSelector");
+    }
+    if older.get(&required) != newer.get(&required) {
+        return Some("affinity.nodeAffinity");
+    }
+    let tolerations = |workload: &Object| {
+        workload.get("/spec/template/spec/tolerations").and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let has = tolerations(newer);
+    tolerations(older).iter().any(|one| !has.contains(one)).then_some("tolerations")
+}
+
 fn holds_ports(workload: &Object) -> bool {
     let list = |value: &Value, field: &str| value.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
     let Some(pod) = workload.get("/spec/template/spec") else { return false };

@@ -8,7 +8,7 @@ mod advanced_daemon_set;
 mod advanced_stateful_set;
 pub mod autoscaler;
 mod clone_set;
-pub(super) mod daemon_set;
+pub(crate) mod daemon_set;
 pub mod deployment;
 pub mod extra;
 mod partition;

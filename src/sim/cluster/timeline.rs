@@ -88,12 +88,11 @@ impl Cluster {
         {
             let own = super::pods::count(std::iter::once(pod), set.min_ready_seconds, self.now);
             let node = nodes.entry(pod.ordinal).or_default();
-            let most = |a: Counts, b: Counts| Counts {
-                pods: a.pods.max(b.pods),
-                ready: a.ready.max(b.ready),
-                available: a.available.max(b.available),
+            *node = Counts {
+                pods: node.pods.max(own.pods),
+                ready: node.ready.max(own.ready),
+                available: node.available.max(own.available),
             };
-            *node = most(*node, own);
             let sum = revisions.entry(set.name.clone()).or_default();
             *sum = add(*sum, own);
         }
