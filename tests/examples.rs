@@ -74,6 +74,7 @@ fn every_example_is_tested() {
         std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     let all = [
+        "daemon-set",
         "helm",
         "ingress-nginx",
         "istio",
@@ -416,6 +417,19 @@ fn styles() {
     );
     desk.edit("apps/scaled/app.yaml", "scaled:1.0.0", "scaled:1.1.0").commit("scaled 1.1.0");
     needs_a_cluster(&desk, "scaled");
+}
+
+#[test]
+fn daemon_set() {
+    let desk = copy("daemon-set");
+    desk.windlass(&["validate"]).exits(0);
+    desk.windlass(&["run"]).exits(0);
+    // Which nodes there are is known to a cluster alone: without one, nothing is planned and nothing released.
+    desk.edit("apps/agent/daemonset.yaml", "agent:1.0.0", "agent:1.1.0").commit("agent 1.1.0");
+    let said = desk.windlass(&["plan", "agent"]);
+    let text = format!("{}{}", said.out, said.err);
+    assert!(text.contains("its batches are nodes, which are known to the cluster alone"), "{text}");
+    assert!(text.contains("Advanced DaemonSet"), "the way out: {text}");
 }
 
 #[test]

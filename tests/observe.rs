@@ -2,6 +2,7 @@
 
 mod argocd;
 mod argocd_server;
+mod daemon_sets;
 mod described;
 mod flux;
 mod kubernetes;

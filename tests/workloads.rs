@@ -114,6 +114,15 @@ fn template(object: &Object) -> &str {
     object.text("/spec/template/spec/containers/0/image").unwrap_or_default()
 }
 
+/// How many nodes a DaemonSet's template names.
+fn nodes(object: &Object) -> Option<String> {
+    let required = "/spec/template/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let terms = object.get(required)?.as_array()?;
+    let fields: Vec<&Value> = terms.iter().filter_map(|term| term.get("matchFields")?.as_array()).flatten().collect();
+    let not = fields.first()?.get("operator")? == "NotIn";
+    Some(format!("{} {} of the nodes (`metadata.name`)", if not { "not on" } else { "only on" }, fields.len()))
+}
+
 /// What of `live` is not as `source` has it.
 fn written(source: &ObjectSet, live: &ObjectSet) -> String {
     let mut parts = Vec::new();
@@ -130,6 +139,7 @@ fn written(source: &ObjectSet, live: &ObjectSet) -> String {
             parts.extend((!changed.is_empty()).then(|| format!("{}: {}", object.kind(), changed.join(", "))));
             continue;
         }
+        changed.extend(nodes(object));
         if changed.is_empty() {
             changed.push("as you wrote it".to_owned());
         }
@@ -280,4 +290,47 @@ fn a_v1alpha1_file_without_a_style_has_a_second_deployment() {
             "finalise, the workload's own strategy takes over"
         ]
     );
+}
+
+/// What stands against a release of a DaemonSet by nodes is told before anything is written.
+#[test]
+fn a_daemon_set_that_cannot_go_by_nodes_is_refused() {
+    let kind = ("apps/v1", "DaemonSet", "DaemonSet");
+    let rollout = rollout(kind.0, kind.1, STYLES[0].1).unwrap();
+    let with = |pointer: &[&str], value: Value| {
+        let mut objects = objects(kind, "2");
+        let mut object = objects.values().next().unwrap().clone();
+        object.set(pointer, value);
+        objects.insert(object);
+        objects
+    };
+    let refused = |objects: &ObjectSet| render::check(&rollout, objects).unwrap_err().to_string();
+    let on_delete = with(&["spec", "updateStrategy"], serde_json::json!({"type": "OnDelete"}));
+    assert!(refused(&on_delete).contains("never replaces a pod"));
+    assert!(refused(&with(&["spec", "template", "spec", "nodeName"], "a".into())).contains("nodeName"));
+    let mut twice = objects(kind, "2");
+    let mut second = twice.values().next().unwrap().clone();
+    second.set(&["metadata", "name"], "shop-canary".into());
+    twice.insert(second);
+    assert!(refused(&twice).contains("`shop-canary` is in the source"));
+
+    // Its nodes are those of the stable version: a new one that fits fewer, or others, is refused in several steps.
+    let first = objects(kind, "1");
+    let inputs = BTreeMap::new();
+    let plan = |rollout: &Rollout, state: Option<&State>, stable: Option<&ObjectSet>, objects: &ObjectSet| {
+        let source = Source { path: "shop", commit: "c", inputs: &inputs, objects };
+        let now = Timestamp::UNIX_EPOCH;
+        engine::forecast(rollout, state, (stable, None), Some(&source), (true, Some(PODS)), now).map(|planned| planned.0)
+    };
+    let adopted = plan(&rollout, None, None, &first).unwrap().remove(0).commit;
+    let state = State { tree: "t".to_owned(), ..adopted.state };
+    let moved = with(&["spec", "template", "spec", "nodeSelector"], serde_json::json!({"disk": "ssd"}));
+    let error = plan(&rollout, Some(&state), Some(&first), &moved).unwrap_err().to_string();
+    assert!(error.contains("`nodeSelector` chooses other nodes") && error.contains("one step of 100 %"), "{error}");
+    let whole = self::rollout(kind.0, kind.1, "canary: {steps: [{replicas: 100%}]}").unwrap();
+    let titles: Vec<String> =
+        plan(&whole, Some(&state), Some(&first), &moved).unwrap().into_iter().map(|planned| planned.commit.title).collect();
+    assert_eq!(titles, ["step 1/1, the workload's own strategy takes over", "release 1 complete"]);
+    let tolerant = with(&["spec", "template", "spec", "tolerations"], serde_json::json!([{"operator": "Exists"}]));
+    assert!(plan(&rollout, Some(&state), Some(&first), &tolerant).is_ok(), "more nodes than before");
 }

@@ -23,7 +23,8 @@ use crate::render::{self, Pods, PodsPhase, RenderError, Routes, Shape};
 /// Where a Deployment's new pods have come and no old one has gone yet, only those count that were to go before. Past the last
 /// step the pods are the workload's own business already.
 fn pods_to_bring(rollout: &Rollout, shape: &Shape, ground: Ground) -> Option<u32> {
-    if rollout.rollback != api::Rollback::InBatches {
+    // Where nodes are chosen, it goes by the user's `maxUnavailable`, node by node, in any case.
+    if rollout.rollback != api::Rollback::InBatches || ground.kind.splits_nodes() {
         return None;
     }
     let pods = match (rollout.style, shape.pods, shape.extra) {

@@ -206,7 +206,11 @@ fn promote(input: &Input<'_>, state: &State, by: &str) -> Result<Move, Refusal> 
     let mut next = state.clone();
     next.phase = Phase::Finalising;
     next.paused = None;
-    let (leg, shape) = legs::finalise(input.rollout, &next.shape);
+    let (leg, shape) = match legs::finalise(input.rollout, &next.shape, moves::ground(input, state)?) {
+        // All of it was done by the last step: what is left is to wait for it.
+        (Leg::Complete, _) => (Leg::Resume, next.shape.clone()),
+        other => other,
+    };
     let next = moves::advance(next, input, leg, shape);
     let why = vec![format!("{by} promoted the candidate at step {}: its remaining gates were passed over.", state.step)];
     let mut commit = moves::commit(input, next, NextSlots::kept(input), leg, why, Vec::new())?;

@@ -8,7 +8,7 @@ use super::input::{Decision, GateFact, Hold, Input, Move, Reason, Seen, Source};
 use super::legs::{self, Ground};
 use super::moves::{self, NextSlots};
 use super::state::{Leg, Outcome, Phase, Rollback, STATE_VERSION, SlotFacts, State, Stop};
-use super::{back, history, judge, wait};
+use super::{back, history, judge, nodes, wait};
 use crate::api::{OnFailure, Rollout};
 use crate::render::{self, Pods, RenderError, Shape};
 
@@ -238,7 +238,8 @@ fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts
     let rollout = input.rollout;
     let counted = moves::counted(input, None);
     moves::size_is_known(rollout, source.objects, counted)?;
-    let ground = Ground::of(rollout, source.objects, counted)?;
+    let ground = nodes::strictest(Ground::of(rollout, source.objects, counted)?, rollout, input.stable);
+    nodes::fit(input, source.objects, ground)?;
     let mut next = moves::enter_step(state.clone(), 1);
     next.phase = Phase::Releasing;
     next.release += 1;
@@ -270,7 +271,7 @@ fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts
     let (leg, shape) = match ground.size {
         0 => {
             next.phase = Phase::Finalising;
-            legs::finalise(rollout, &next.shape)
+            legs::finalise(rollout, &next.shape, ground)
         }
         _ => {
             let narrow = moves::narrow(&next);
@@ -278,7 +279,7 @@ fn start(input: &Input<'_>, state: &State, source: &Source<'_>, facts: SlotFacts
                 Some(step) => step,
                 None => {
                     next.phase = Phase::Finalising;
-                    legs::finalise(rollout, &next.shape)
+                    legs::finalise(rollout, &next.shape, ground)
                 }
             }
         }
@@ -389,6 +390,13 @@ fn releasing(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision
         let why = vec![format!("The cluster wants {} pods of it now; at the last move it wanted {size}.", ground.size)];
         return step(input, state, Leg::Grow, shape, why, Vec::new());
     }
+    if ground.kind.splits_nodes()
+        && let Some(shape) = nodes::without_gone(input, &state.shape, ground)
+    {
+        let why =
+            vec!["Nodes of the second DaemonSet are gone from the cluster; where the step wants more, others follow.".to_owned()];
+        return step(input, state, Leg::Grow, shape, why, Vec::new());
+    }
     if let Some(decision) = waiting(input, &state, ground)? {
         return Ok(decision);
     }
@@ -470,8 +478,11 @@ fn next_step(input: &Input<'_>, state: State, ground: Ground, facts: Vec<GateFac
     let last = u32::try_from(input.rollout.steps.len()).unwrap_or(u32::MAX);
     if following > last {
         let mut next = state;
+        let (leg, shape) = legs::finalise(input.rollout, &next.shape, ground);
+        if leg == Leg::Complete {
+            return complete(input, next, shape, why, facts);
+        }
         next.phase = Phase::Finalising;
-        let (leg, shape) = legs::finalise(input.rollout, &next.shape);
         return step(input, next, leg, shape, why, facts);
     }
     let next = moves::enter_step(state, following);
@@ -488,11 +499,22 @@ fn finalising(input: &Input<'_>, state: State, ground: Ground) -> Result<Decisio
     if let Some(decision) = waiting(input, &state, ground)? {
         return Ok(decision);
     }
-    let (leg, shape) = legs::finalise(input.rollout, &state.shape);
+    let (leg, shape) = legs::finalise(input.rollout, &state.shape, ground);
     let why = vec![done(input, &state)];
     if leg != Leg::Complete {
         return step(input, state, leg, shape, why, Vec::new());
     }
+    complete(input, state, shape, why, Vec::new())
+}
+
+fn complete(
+    input: &Input<'_>,
+    state: State,
+    shape: Shape,
+    why: Vec<String>,
+    facts: Vec<GateFact>,
+) -> Result<Decision, RenderError> {
+    let leg = Leg::Complete;
     let objects = input.candidate.cloned().ok_or_else(|| moves::missing_slot("candidate"))?;
     let mut next = moves::advance(state, input, leg, shape);
     next.stable = next.candidate.take().ok_or_else(|| moves::missing_slot("candidate"))?;
@@ -500,7 +522,7 @@ fn finalising(input: &Input<'_>, state: State, ground: Ground) -> Result<Decisio
     next.outcome = Some(Outcome { release: next.release, completed: true, why: "all steps passed".to_owned(), at: input.now });
     let next = moves::at_rest(next);
     let slots = NextSlots { stable: objects, candidate: None };
-    Ok(Decision::Commit(Box::new(moves::commit(input, next, slots, leg, why, Vec::new())?)))
+    Ok(Decision::Commit(Box::new(moves::commit(input, next, slots, leg, why, facts)?)))
 }
 
 fn rolling_back(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision, RenderError> {

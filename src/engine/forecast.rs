@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::decide::{decide, due_looks, next_check};
-use super::input::{Counts, Decision, History, Hold, Input, Move, Reason, Seen, Sight, Source};
+use super::input::{Counts, Decision, History, Hold, Input, Move, NodeSeen, Reason, Seen, Sight, Source};
 use super::judge::{Answer, Look, plus};
 use super::legs;
 use super::state::{Approval, State};
@@ -71,6 +71,7 @@ pub fn forecast(
                 ready: size,
             }),
             revision_label: reader.then_some(placeholder),
+            nodes: nodes(state.as_ref(), if known { size } else { 0 }),
         };
         let input = Input {
             rollout,
@@ -135,6 +136,15 @@ pub fn forecast(
         }
     }
     Ok((planned, stands))
+}
+
+/// As many nodes: those that were chosen, and placeholders for those that are chosen when their time comes.
+fn nodes(state: Option<&State>, size: u32) -> Vec<NodeSeen> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let chosen = state.map(|state| state.shape.nodes.clone()).unwrap_or_default();
+    let others = (1..=size).map(|number| format!("chosen-at-run-time-{number:03}")).filter(|name| !chosen.contains(name));
+    let names: Vec<String> = others.take(size.saturating_sub(chosen.len())).collect();
+    chosen.into_iter().chain(names).map(|name| NodeSeen { name, ready: true }).collect()
 }
 
 /// Whether the cluster alone knows how many pods there are.

@@ -79,6 +79,16 @@ pub struct Sight {
     pub counts: Option<Counts>,
     /// The label by which the workload's controller tells the newest pods apart.
     pub revision_label: Option<Selector>,
+    /// The nodes of a DaemonSet that goes by nodes; of others, and where not all are known, empty.
+    pub nodes: Vec<NodeSeen>,
+}
+
+/// A node that has a pod of a DaemonSet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSeen {
+    pub name: String,
+    /// Whether a pod of it is Ready there.
+    pub ready: bool,
 }
 
 /// Pods, as the workload's controllers count them.

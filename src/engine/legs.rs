@@ -5,6 +5,7 @@
 //! (Kruise, reference 2.4). Finalising and rollback follow Kruise's orders (reference 2.6); actions that need no
 //! convergence between them share a commit.
 
+use super::nodes;
 use super::state::Leg;
 use crate::api::{Amount, Rollout, Step, Style};
 use crate::manifest::ObjectSet;
@@ -174,6 +175,9 @@ pub(super) fn within_step(
         }
         return (next != *shape).then_some((Leg::Shift, next));
     }
+    if ground.kind.splits_nodes() {
+        return nodes::within_step(ground, shape, before, pods);
+    }
     let held_at_size = matches!(shape.pods, Pods::Held { size, .. } if size == ground.size || ground.elastic);
     if !held_at_size || pods > before {
         // Where old pods go first, no more of them at once than the user allows: a large step takes several moves.
@@ -223,7 +227,10 @@ fn route(shape: &mut Shape, step: &Step, narrow: Option<&Selector>) {
 ///
 /// Where all pods are there twice (blueGreen), requests go to the new ones first, and back to the stable Service when there are
 /// no others (Kruise, reference 2.6).
-pub(super) fn finalise(rollout: &Rollout, shape: &Shape) -> (Leg, Shape) {
+pub(super) fn finalise(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Leg, Shape) {
+    if ground.kind.splits_nodes() {
+        return nodes::finalise(ground, shape).unwrap_or((Leg::Complete, Shape::stable(true)));
+    }
     let mut next = shape.clone();
     if rollout.style == Style::BlueGreen && !rollout.routings.is_empty() {
         let all = Routes::Split { weight: Some(100), matches: Vec::new(), request_header_modifier: None, mirror: None };
@@ -258,6 +265,9 @@ pub(super) fn finalise(rollout: &Rollout, shape: &Shape) -> (Leg, Shape) {
 pub(super) fn roll_back(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Leg, Shape) {
     if shape.routes != Routes::Stable {
         return (Leg::RollbackRoutes, Shape { routes: Routes::Stable, ..shape.clone() });
+    }
+    if ground.kind.splits_nodes() {
+        return nodes::roll_back(ground, shape).unwrap_or((Leg::RollbackEnd, Shape::stable(shape.stable_labelled)));
     }
     let pods = match shape.pods {
         // All stable pods are there.
@@ -302,7 +312,8 @@ pub(super) fn resized(rollout: &Rollout, step: u32, shape: &Shape, ground: Groun
     }
     let Pods::Held { size, from, to, phase, .. } = shape.pods else { return next };
     let new_size = ground.size;
-    if size == new_size || ground.elastic || ground.keeps_size {
+    // Where nodes are chosen, those that come are the stable version's until a step wants more of them.
+    if size == new_size || ground.elastic || ground.keeps_size || ground.kind.splits_nodes() {
         return next;
     }
     if rollout.style == Style::BlueGreen {

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::input::{GateFact, Input, Move, Seen, Source};
 use super::legs::Ground;
 use super::state::{Leg, Outcome, Phase, SlotFacts, SourceFacts, State};
-use super::{legs, words};
+use super::{legs, nodes, words};
 use crate::api::{Rollout, Step};
 use crate::manifest::{ObjectSet, digest};
+use crate::render::workload::Kind;
 use crate::render::{self, Pods, RenderError, Selector, Shape, Slots};
 
 /// The objects of both slots that a move leaves behind.
@@ -33,12 +34,15 @@ pub(super) fn commit(
     why: Vec<String>,
     gates: Vec<GateFact>,
 ) -> Result<Move, RenderError> {
+    let (mut state, mut why) = (state, why);
+    if Kind::of(&input.rollout.workload)?.splits_nodes() {
+        why.extend(nodes::words(&nodes::choose(input, &mut state.shape)?));
+    }
     let rendered = Slots { stable: &slots.stable, candidate: slots.candidate.as_ref() };
     let live = render::live(input.rollout, rendered, &state.shape)?;
     let before = input.state.map(|state| &state.shape);
     let title = words::title(input.rollout, &state, leg, before);
     let approvals = input.state.filter(|_| leg != Leg::Note).map(|state| state.approvals.clone()).unwrap_or_default();
-    let mut state = state;
     state.mark.clone_from(&live.mark);
     Ok(Move { state, live, stable: slots.stable, candidate: slots.candidate, leg, title, why, gates, approvals, by: None })
 }
@@ -143,7 +147,8 @@ pub(super) fn source_facts(source: &Source<'_>) -> SourceFacts {
 /// The size and strategy of the stable workload.
 pub(super) fn ground_of_stable<'a>(input: &Input<'a>, state: &State) -> Result<Ground<'a>, RenderError> {
     let stable = input.stable.ok_or_else(|| missing_slot("stable"))?;
-    Ground::of(input.rollout, stable, counted(input, Some(state)))
+    let ground = Ground::of(input.rollout, stable, counted(input, Some(state)))?;
+    Ok(nodes::strictest(ground, input.rollout, input.candidate))
 }
 
 /// The commit that begins a rollback at once, or goes on with it.
@@ -207,7 +212,8 @@ pub(super) fn ground<'a>(input: &Input<'a>, state: &State) -> Result<Ground<'a>,
         Phase::Paused if state.rollback.is_some() => stable,
         _ => input.candidate.unwrap_or(stable),
     };
-    Ok(Ground::of(input.rollout, objects, counted(input, Some(state)))?.held(&state.shape))
+    let ground = Ground::of(input.rollout, objects, counted(input, Some(state)))?.held(&state.shape);
+    Ok(nodes::strictest(nodes::strictest(ground, input.rollout, Some(stable)), input.rollout, input.candidate))
 }
 
 /// The size that the cluster tells; where nobody looked, the one of the newest move.
@@ -226,6 +232,9 @@ pub(super) fn counted(input: &Input<'_>, state: Option<&State>) -> Option<u32> {
 pub(super) fn size_is_known(rollout: &Rollout, objects: &ObjectSet, counted: Option<u32>) -> Result<(), RenderError> {
     if render::size(rollout, objects)?.or(counted).is_some() {
         return Ok(());
+    }
+    if Kind::of(&rollout.workload)?.splits_nodes() {
+        return Err(nodes::unseen(rollout));
     }
     Err(RenderError::Unusable {
         what: rollout.workload.kind.clone(),

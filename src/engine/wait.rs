@@ -6,6 +6,7 @@ use super::back;
 use super::input::{Counts, Hold, Input, Reason, Seen};
 use super::judge::{self, plus};
 use super::legs::Ground;
+use super::nodes;
 use super::state::{Leg, Phase, State};
 use crate::api::{Amount, OnFailure, Rollout, Style};
 use crate::render::{Pods, PodsPhase, Routes};
@@ -47,7 +48,11 @@ pub(super) fn missing(state: &State, input: &Input<'_>, ground: Ground) -> Optio
         let text = format!("the cluster runs no stable pod, and {} new ones", counts.updated);
         return Some((Reason::NotReady, text));
     }
-    pods_missing(state, input.rollout, ground, counts).map(|text| (Reason::NotReady, text))
+    let text = match nodes::is_split(ground, &state.shape) {
+        true => nodes::missing(ground, input.rollout, &state.shape, sight, counts),
+        false => pods_missing(state, input.rollout, ground, counts),
+    };
+    text.map(|text| (Reason::NotReady, text))
 }
 
 /// Whether the cluster has none of the stable pods that the shape keeps, and more new ones than it allows: the shape came to a

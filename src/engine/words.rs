@@ -32,6 +32,9 @@ pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&
             Pods::Held { size, to, .. } => format!("{at}, grow to {to} of {size} pods"),
             Pods::Stable | Pods::Returning { .. } | Pods::Back { .. } | Pods::Candidate => match state.shape.extra {
                 Some(pods) => format!("{at}, grow to {}", canary_pods(pods)),
+                None if state.shape.pods == Pods::Candidate => {
+                    format!("{at}, the workload's own strategy takes over{}", canary_nodes(&state.shape))
+                }
                 None => at,
             },
         },
@@ -41,7 +44,7 @@ pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&
         Leg::Widen => format!("{at}, the Service selects all pods again"),
         Leg::Unroute if state.phase == Phase::Finalising => "finalise, routes as you wrote them".to_owned(),
         Leg::Unroute => format!("{at}, routes as you wrote them"),
-        Leg::Resume => "finalise, the workload's own strategy takes over".to_owned(),
+        Leg::Resume => format!("finalise, the workload's own strategy takes over{}", canary_nodes(&state.shape)),
         Leg::Complete => format!("release {} complete", state.release),
         Leg::RestoreRoutes => format!("{at}, the cluster lost the stable pods: all requests to the stable version"),
         Leg::RestorePods => format!("{at}, the cluster lost the stable pods: they come back"),
@@ -55,7 +58,7 @@ pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&
                 format!("roll back, {at}, {how} to {} of {size} stable pods", size.saturating_sub(left))
             }
             (Pods::Stable, Some(pods)) => format!("roll back, {at}, {}", canary_pods(pods)),
-            _ => "roll back, stable pods".to_owned(),
+            _ => format!("roll back, stable pods{}", canary_nodes(&state.shape)),
         },
         Leg::RollbackEnd => format!("release {} rolled back", state.release),
         Leg::Note => note(&at, state),
@@ -85,6 +88,15 @@ fn shift(at: &str, state: &State, before: Option<&Shape>) -> String {
 /// Pods of the second Deployment.
 fn canary_pods(pods: u32) -> String {
     if pods == 1 { "1 canary pod".to_owned() } else { format!("{pods} canary pods") }
+}
+
+/// Nodes that the second DaemonSet still has.
+fn canary_nodes(shape: &Shape) -> String {
+    match shape.nodes.len() {
+        0 => String::new(),
+        1 => ", canary left on 1 node".to_owned(),
+        nodes => format!(", canary left on {nodes} nodes"),
+    }
 }
 
 fn note(at: &str, state: &State) -> String {

@@ -106,6 +106,8 @@ pub struct Workload {
     /// The label by which the controller tells the newest template's pods apart, for example
     /// (`pod-template-hash`, `5d4f8c7b9`).
     pub revision_label: Option<(String, String)>,
+    /// Of a DaemonSet of `apps/v1`, the nodes that have a pod of it or of its canary, and whether one is Ready there.
+    pub nodes: Vec<(String, bool)>,
 }
 
 /// Reads what runs.

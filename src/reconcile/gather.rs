@@ -12,7 +12,7 @@ use super::lineage::OfMove;
 use super::rest::Resting;
 use super::{Reconciler, Trouble, history, kinds, shared, spec};
 use crate::api::{Metric, Observe, Repository, Rollout};
-use crate::engine::{self, Answer, Counts, Decision, History, Input, Look, Reason, Seen, Sight, Source, State};
+use crate::engine::{self, Answer, Counts, Decision, History, Input, Look, NodeSeen, Reason, Seen, Sight, Source, State};
 use crate::git::Heads;
 use crate::manifest::{self, ObjectSet};
 use crate::metrics;
@@ -366,7 +366,9 @@ fn sight(sighting: Sighting) -> Sight {
         updated_ready: workload.updated_ready,
         ready: workload.ready,
     });
+    let seen = sighting.workload.iter().flat_map(|workload| workload.nodes.clone());
+    let nodes = seen.map(|(name, ready)| NodeSeen { name, ready }).collect();
     let revision_label =
         sighting.workload.and_then(|workload| workload.revision_label).map(|(key, value)| Selector { key, value });
-    Sight { applied: sighting.applied, missing: sighting.missing, counts, revision_label }
+    Sight { applied: sighting.applied, missing: sighting.missing, counts, revision_label, nodes }
 }

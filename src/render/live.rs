@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::workload::{Kind, Reach, WayBack, autoscaler, extra};
-use super::{Pods, RenderError, Selector, Shape, traffic};
+use super::workload::{Kind, Reach, WayBack, autoscaler, daemon_set, extra};
+use super::{Pods, PodsPhase, RenderError, Selector, Shape, traffic};
 use crate::api::{Rollout, Style, WorkloadRef};
 use crate::manifest::{Object, ObjectSet, digest};
 
@@ -73,7 +73,11 @@ pub fn set_digest(objects: &ObjectSet) -> String {
 /// Everything about these objects that a release of `rollout` cannot work with.
 pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> {
     let object = workload(objects, &rollout.workload)?;
-    Kind::of(&rollout.workload)?.check(object, rollout.style)?;
+    let kind = Kind::of(&rollout.workload)?;
+    kind.check(object, rollout.style)?;
+    if kind.splits_nodes() {
+        daemon_set::check_beside(objects, object, rollout)?;
+    }
     extra::check(objects, object, rollout)?;
     autoscaler::check(objects, object, &rollout.workload)?;
     match traffic::check(objects, rollout).into_iter().next() {
@@ -85,7 +89,7 @@ pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> 
 /// Renders the live tree of a shape.
 pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, RenderError> {
     let kind = Kind::of(&rollout.workload)?;
-    let mut objects = base(slots, shape);
+    let mut objects = base(kind, slots, shape);
     let mut object = workload(&objects, &rollout.workload)?.clone();
     match shape.pods {
         Pods::Stable | Pods::Returning { .. } | Pods::Back { .. } => {
@@ -104,6 +108,15 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
             label(&mut object, rollout, &revision(&objects, &rollout.workload)?);
             kind.finish(&mut object);
         }
+        Pods::Held { from, to, phase, .. } if kind.splits_nodes() => {
+            if shape.stable_labelled {
+                label(&mut object, rollout, &revision(slots.stable, &rollout.workload)?);
+            }
+            // While new pods come, no old one goes.
+            let left = if phase == PodsPhase::Grow { from } else { to };
+            let left = usize::try_from(left).unwrap_or(usize::MAX).min(shape.nodes.len());
+            daemon_set::narrow(&mut object, shape.nodes.get(..left).unwrap_or_default());
+        }
         Pods::Held { size, from, to, phase, percent } => {
             label(&mut object, rollout, &revision(&objects, &rollout.workload)?);
             kind.hold(&mut object, Reach { size, from, to, phase, percent });
@@ -119,6 +132,14 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
     let mut shown = vec![rollout.workload.clone()];
     if let (Some(pods), Some(candidate)) = (shape.extra, slots.candidate) {
         let mut second = extra::deployment(workload(candidate, &rollout.workload)?, rollout, pods);
+        label(&mut second, rollout, &revision(candidate, &rollout.workload)?);
+        shown.push(WorkloadRef { name: second.name().to_owned(), ..rollout.workload.clone() });
+        objects.insert(second);
+    }
+    if let (false, Some(candidate)) = (shape.nodes.is_empty(), slots.candidate) {
+        let newer = workload(candidate, &rollout.workload)?;
+        let apart = !(kind.surges(newer) && kind.surges(workload(slots.stable, &rollout.workload)?));
+        let mut second = daemon_set::second(newer, &shape.nodes, apart);
         label(&mut second, rollout, &revision(candidate, &rollout.workload)?);
         shown.push(WorkloadRef { name: second.name().to_owned(), ..rollout.workload.clone() });
         objects.insert(second);
@@ -145,8 +166,12 @@ pub fn live(rollout: &Rollout, slots: Slots<'_>, shape: &Shape) -> Result<Live, 
 
 /// The objects before the shape changes them. While both versions run, the live set is the union of both slots; the
 /// version whose workload is written wins, and what only the other one has stays (ConfigMaps that are named by content).
-fn base(slots: Slots<'_>, shape: &Shape) -> ObjectSet {
-    let stable_wins = matches!(shape.pods, Pods::Stable | Pods::Returning { .. } | Pods::Back { .. });
+fn base(kind: Kind, slots: Slots<'_>, shape: &Shape) -> ObjectSet {
+    let stable_wins = match shape.pods {
+        Pods::Stable | Pods::Returning { .. } | Pods::Back { .. } => true,
+        Pods::Held { .. } => kind.splits_nodes(),
+        Pods::Candidate => false,
+    };
     let (winner, other) = match slots.candidate {
         None => (slots.stable, None),
         Some(candidate) if stable_wins => (slots.stable, Some(candidate)),

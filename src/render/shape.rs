@@ -15,6 +15,9 @@ pub struct Shape {
     /// The size that those were counted from, where the cluster alone knows it: an autoscaler owns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_for: Option<u32>,
+    /// The nodes that a second DaemonSet runs the candidate on, in the order in which they were chosen; empty: there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
     /// Whether the stable pod template carries the revision label.
     pub stable_labelled: bool,
     /// The label that the stable Services' selectors are narrowed to; `None`: as the user wrote them.
@@ -107,6 +110,7 @@ impl Shape {
             pods: Pods::Stable,
             extra: None,
             extra_for: None,
+            nodes: Vec::new(),
             stable_labelled: labelled,
             stable_selector: None,
             canary_services: false,

@@ -259,7 +259,12 @@ fn our_rules() {
             "the name of the object is empty",
         ),
         // what comes later
-        (canary(step).replace("kind: Deployment", "kind: DaemonSet"), "not-supported-yet", "a DaemonSet of apps/v1"),
+        (canary(step).replace("kind: Deployment", "kind: ReplicaSet"), "not-supported-yet", "a ReplicaSet, which"),
+        (
+            canary(&format!("{step}\n{ROUTING}")).replace("kind: Deployment", "kind: DaemonSet"),
+            "not-supported-yet",
+            "traffic routing of a DaemonSet of apps/v1",
+        ),
         (blue_green(&kind_of_clones(&canary(step))), "kruise", "every step of a CloneSet's blueGreen release takes all pods"),
         (
             canary(step).replace("namespace: prod", "annotations: {rollouts.kruise.io/trafficrouting: t}"),

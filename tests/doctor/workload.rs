@@ -82,7 +82,7 @@ fn each_kind_needs_rights_of_its_own() {
     let lacking: Vec<_> = expected.map(|right| (right, right.2 != "pods")).to_vec();
     let finding = workload::rights("shop", &lacking);
     assert_eq!(finding.seen, "missing: list pods");
-    assert!(workload::kind(&named("apps/v1", "DaemonSet")).is_none());
+    assert!(workload::kind(&named("apps/v1", "ReplicaSet")).is_none());
 }
 
 #[test]

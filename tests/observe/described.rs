@@ -70,7 +70,16 @@ fn look(status: Value) -> Result<Sighting, ObserveError> {
 fn the_status_is_counted() {
     let status =
         json!({"observedGeneration": 7, "replicas": 5, "updatedReplicas": 3, "readyReplicas": 4, "availableReplicas": 2});
-    let counted = Workload { size: 5, replicas: 5, updated: 3, updated_ready: 2, ready: 4, available: 2, revision_label: None };
+    let counted = Workload {
+        size: 5,
+        replicas: 5,
+        updated: 3,
+        updated_ready: 2,
+        ready: 4,
+        available: 2,
+        revision_label: None,
+        nodes: Vec::new(),
+    };
     let seen = Sighting { applied: true, workload: Some(counted), missing: None };
     assert_eq!(look(status.clone()).unwrap(), seen, "the pod that is not Ready may be an updated one");
     let mut better = status.clone();

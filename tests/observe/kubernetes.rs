@@ -151,6 +151,7 @@ fn a_held_deployment_is_counted_by_its_replica_sets() {
         ready: 12,
         available: 10,
         revision_label: Some(("pod-template-hash".to_owned(), "new9".to_owned())),
+        nodes: Vec::new(),
     };
     assert_eq!(observe(&server).unwrap(), Sighting { applied: true, workload: Some(workload), missing: None });
     let seen = server.seen();
@@ -297,8 +298,8 @@ fn what_cannot_be_observed_is_refused_before_any_call() {
         change(&mut asked);
         refused(observe_target(&server, &asked))
     };
-    let (cause, hint) = of(&|target| target.kind = "DaemonSet".to_owned());
-    assert!(cause.contains("DaemonSet of apps/v1") && hint.contains("timed"));
+    let (cause, hint) = of(&|target| target.kind = "ReplicaSet".to_owned());
+    assert!(cause.contains("ReplicaSet of apps/v1") && hint.contains("timed"));
     let (cause, _) = of(&|target| target.api_version = "extensions/v1beta1".to_owned());
     assert!(cause.contains("extensions/v1beta1"));
     let (cause, hint) = of(&|target| target.namespace = String::new());

@@ -87,8 +87,16 @@ fn pods_are_counted_by_revision() {
     for at in KINDS {
         let seen = look(at, workload(at.0, status()), pods()).unwrap();
         let label = Some(("controller-revision-hash".to_owned(), "checkout-new9".to_owned()));
-        let counted =
-            Workload { size: 5, replicas: 5, updated: 2, updated_ready: 1, ready: 4, available: 4, revision_label: label };
+        let counted = Workload {
+            size: 5,
+            replicas: 5,
+            updated: 2,
+            updated_ready: 1,
+            ready: 4,
+            available: 4,
+            revision_label: label,
+            nodes: Vec::new(),
+        };
         assert_eq!(seen, Sighting { applied: true, workload: Some(counted), missing: None }, "{at:?}");
     }
 }

@@ -194,7 +194,7 @@ fn the_observer_tells_applied_from_taken_up() {
     let workload = seen.workload.unwrap();
     assert_eq!((workload.size, workload.replicas, workload.updated, workload.updated_ready, workload.available), (2, 2, 2, 2, 2));
     assert_eq!(workload.revision_label.unwrap().1, cluster.newest(&key("shop")).unwrap().hash);
-    let other = Target { kind: "DaemonSet".to_owned(), ..target };
+    let other = Target { kind: "ReplicaSet".to_owned(), ..target };
     assert!(matches!(cluster.observe(&other), Err(ObserveError::Refused { .. })));
 }
 

@@ -97,6 +97,10 @@ pub(crate) fn metadata(metadata: &Metadata, at: &Path) -> Vec<Finding> {
     found
 }
 
+fn routes(strategy: &Strategy<Step>) -> bool {
+    strategy.canary.as_ref().is_some_and(|canary| !canary.traffic_routings.is_empty())
+}
+
 /// What of Kruise's language cannot be carried out yet, and what has no effect.
 pub(super) fn capabilities(
     workload: &WorkloadRef,
@@ -107,11 +111,11 @@ pub(super) fn capabilities(
     found: &mut Vec<Finding>,
 ) {
     match (group(&workload.api_version), workload.kind.as_str()) {
-        ("apps", "DaemonSet") => {
-            let what = "a DaemonSet of apps/v1, which has no partition,";
+        ("apps", "DaemonSet") if routes(strategy) => {
+            let what = "traffic routing of a DaemonSet of apps/v1, which goes by nodes,";
             found.push(not_yet(&at_workload.key("kind"), what).hint(
-                "make it a DaemonSet of apps.kruise.io (Advanced DaemonSet), or one DaemonSet for each group of nodes, or leave \
-                 its batches to its own `maxUnavailable`",
+                "leave out `trafficRoutings`: its Services reach the pods of both versions; or make it a DaemonSet of \
+                 apps.kruise.io (Advanced DaemonSet)",
             ));
         }
         ("apps", "ReplicaSet") => {

@@ -29,6 +29,7 @@ pub(in crate::observe) fn sighting<S: AsRef<ReplicaSet>>(deployment: &Deployment
         revision_label: newest
             .and_then(|set| set.metadata.labels.as_ref()?.get(HASH))
             .map(|hash| (HASH.to_owned(), hash.clone())),
+        nodes: Vec::new(),
     };
     Sighting { applied: missing.is_none(), workload: Some(workload), missing }
 }

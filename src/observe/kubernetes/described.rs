@@ -90,6 +90,7 @@ fn sighting(workload: &Value, described: &Described, mark: &str) -> Result<Sight
         ready,
         available: count(&fields.available_replicas),
         revision_label: None,
+        nodes: Vec::new(),
     };
     Ok(Sighting { applied: missing.is_none(), workload: Some(seen), missing })
 }

@@ -6,6 +6,7 @@ mod access;
 mod advanced_daemon_set;
 mod advanced_stateful_set;
 mod clone_set;
+pub mod daemon_set;
 pub(super) mod deployment;
 mod described;
 mod failure;
@@ -194,8 +195,8 @@ impl Observer for KubernetesObserver {
         if other.is_none() && (target.api_version.as_str(), target.kind.as_str()) != ("apps/v1", "Deployment") {
             return Err(ObserveError::Refused {
                 cause: format!(
-                    "the kubernetes observer cannot read {} of {}, only Deployment and StatefulSet of apps/v1, and CloneSet, StatefulSet \
-                     and DaemonSet of apps.kruise.io",
+                    "the kubernetes observer cannot read {} of {}, only Deployment, StatefulSet and DaemonSet of apps/v1, and CloneSet, \
+                     StatefulSet and DaemonSet of apps.kruise.io",
                     target.kind, target.api_version
                 ),
                 hint: Some("observe this app with `timed`".to_owned()),

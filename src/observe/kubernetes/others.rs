@@ -7,10 +7,17 @@ use kube::core::{GroupVersionKind, Selector};
 use kube::{Api, Client};
 use serde_json::Value;
 
-use super::{advanced_daemon_set, advanced_stateful_set, clone_set, failure, stateful_set};
+use super::{advanced_daemon_set, advanced_stateful_set, clone_set, daemon_set, failure, stateful_set};
 use crate::observe::{ObserveError, Sighting, Target};
 
-type Read = fn(&Value, &[Value], &str) -> Sighting;
+/// From what was read to a sighting.
+#[derive(Debug, Clone, Copy)]
+enum Read {
+    /// The workload, its pods, the mark.
+    Alone(fn(&Value, &[Value], &str) -> Sighting),
+    /// The workload, its canary, the pods of both, the mark.
+    Beside(fn(&Value, Option<&Value>, &[Value], &str) -> Sighting),
+}
 
 /// A kind that this observer reads.
 #[derive(Debug, Clone)]
@@ -23,10 +30,11 @@ pub(super) struct Known {
 pub(super) fn known(target: &Target) -> Option<Known> {
     let (group, version) = target.api_version.split_once('/')?;
     let (plural, read): (&str, Read) = match (group, target.kind.as_str()) {
-        ("apps", "StatefulSet") => ("statefulsets", stateful_set::sighting),
-        ("apps.kruise.io", "CloneSet") => ("clonesets", clone_set::sighting),
-        ("apps.kruise.io", "StatefulSet") => ("statefulsets", advanced_stateful_set::sighting),
-        ("apps.kruise.io", "DaemonSet") => ("daemonsets", advanced_daemon_set::sighting),
+        ("apps", "StatefulSet") => ("statefulsets", Read::Alone(stateful_set::sighting)),
+        ("apps", "DaemonSet") => ("daemonsets", Read::Beside(daemon_set::sighting)),
+        ("apps.kruise.io", "CloneSet") => ("clonesets", Read::Alone(clone_set::sighting)),
+        ("apps.kruise.io", "StatefulSet") => ("statefulsets", Read::Alone(advanced_stateful_set::sighting)),
+        ("apps.kruise.io", "DaemonSet") => ("daemonsets", Read::Alone(advanced_daemon_set::sighting)),
         _ => return None,
     };
     let kind = GroupVersionKind::gvk(group, version, &target.kind);
@@ -38,19 +46,21 @@ impl Known {
     pub(super) async fn look(self, client: Client, namespace: &str, name: &str, mark: &str) -> Result<Sighting, ObserveError> {
         let kind = &self.resource.kind;
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &self.resource);
-        let workload = match api.get(name).await {
-            Ok(workload) => workload,
-            Err(error) if failure::is_absent(&error, name) => {
-                let missing = format!("{kind} {namespace}/{name} does not exist: not applied yet, or applied elsewhere");
-                return Ok(Sighting { applied: false, workload: None, missing: Some(missing) });
-            }
-            Err(error) => return Err(self.explain(&error, namespace)),
+        let Some(workload) = self.get(&api, namespace, name).await? else {
+            let missing = format!("{kind} {namespace}/{name} does not exist: not applied yet, or applied elsewhere");
+            return Ok(Sighting { applied: false, workload: None, missing: Some(missing) });
+        };
+        // Before the pods: a canary that is made between the two is not there yet, and its pods are nobody's.
+        let second = match self.read {
+            Read::Alone(_) => None,
+            Read::Beside(_) => self.get(&api, namespace, &daemon_set::second(name)).await?,
         };
         let unreadable = |what: &str| ObserveError::Refused {
             cause: format!("the {what} of {kind} {namespace}/{name} cannot be read"),
             hint: None,
         };
-        let workload = serde_json::to_value(&workload).map_err(|_| unreadable("object"))?;
+        let value = |object: DynamicObject| serde_json::to_value(&object).map_err(|_| unreadable("object"));
+        let (workload, second) = (value(workload)?, second.map(value).transpose()?);
         let labels = workload.pointer("/spec/selector").cloned().unwrap_or_default();
         let labels: LabelSelector = serde_json::from_value(labels).map_err(|_| unreadable("selector"))?;
         let selector: Selector = labels.try_into().map_err(|_| unreadable("selector"))?;
@@ -58,7 +68,19 @@ impl Known {
         let found = pods.list(&ListParams::default().labels_from(&selector)).await;
         let found = found.map_err(|error| self.explain(&error, namespace))?;
         let pods: Result<Vec<Value>, _> = found.items.iter().map(serde_json::to_value).collect();
-        Ok((self.read)(&workload, &pods.map_err(|_| unreadable("pods"))?, mark))
+        let pods = pods.map_err(|_| unreadable("pods"))?;
+        Ok(match self.read {
+            Read::Alone(read) => read(&workload, &pods, mark),
+            Read::Beside(read) => read(&workload, second.as_ref(), &pods, mark),
+        })
+    }
+
+    async fn get(&self, api: &Api<DynamicObject>, namespace: &str, name: &str) -> Result<Option<DynamicObject>, ObserveError> {
+        match api.get(name).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if failure::is_absent(&error, name) => Ok(None),
+            Err(error) => Err(self.explain(&error, namespace)),
+        }
     }
 
     fn explain(&self, error: &kube::Error, namespace: &str) -> ObserveError {

@@ -47,12 +47,13 @@ pub(super) fn sighting(reading: &Reading<'_>, mark: &str) -> Sighting {
             .or_else(|| number(workload, "/status/numberAvailable"))
             .unwrap_or(0),
         revision_label: label,
+        nodes: Vec::new(),
     };
     Sighting { applied: missing.is_none(), workload: Some(workload), missing }
 }
 
 /// What has not happened yet, in the order in which it happens.
-fn missing(workload: &Value, mark: &str) -> Option<String> {
+pub(super) fn missing(workload: &Value, mark: &str) -> Option<String> {
     let observed = || workload.pointer("/status/observedGeneration").and_then(Value::as_i64).unwrap_or(0);
     behind(workload, mark).or_else(|| unseen(workload, observed()))
 }
@@ -83,7 +84,7 @@ pub(super) fn behind(workload: &Value, mark: &str) -> Option<String> {
     }
 }
 
-fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
     object.pointer(pointer).and_then(Value::as_str)
 }
 
@@ -91,22 +92,22 @@ pub(super) fn number(object: &Value, pointer: &str) -> Option<u32> {
     object.pointer(pointer).and_then(Value::as_i64).map(|number| u32::try_from(number).unwrap_or(0))
 }
 
-fn count(pods: usize) -> u32 {
+pub(super) fn count(pods: usize) -> u32 {
     u32::try_from(pods).unwrap_or(u32::MAX)
 }
 
-fn is_owned(pod: &Value, uid: &str) -> bool {
+pub(super) fn is_owned(pod: &Value, uid: &str) -> bool {
     let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten();
     !uid.is_empty()
         && owners.into_iter().any(|owner| owner["controller"] == Value::Bool(true) && owner["uid"].as_str() == Some(uid))
 }
 
 /// Neither ended nor told to end.
-fn is_running(pod: &Value) -> bool {
+pub(super) fn is_running(pod: &Value) -> bool {
     pod.pointer("/metadata/deletionTimestamp").is_none() && !matches!(text(pod, "/status/phase"), Some("Failed" | "Succeeded"))
 }
 
-fn is_ready(pod: &Value) -> bool {
+pub(super) fn is_ready(pod: &Value) -> bool {
     let conditions = pod.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
     conditions.into_iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }

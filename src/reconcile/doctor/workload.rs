@@ -9,9 +9,10 @@ use crate::api::WorkloadRef;
 use crate::observe::Kind;
 
 /// Every kind that a step can hold, in the versions that its API has.
-const KINDS: [Kind<'static>; 8] = [
+const KINDS: [Kind<'static>; 9] = [
     Kind { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" },
     Kind { group: "apps", version: "v1", kind: "StatefulSet", plural: "statefulsets" },
+    Kind { group: "apps", version: "v1", kind: "DaemonSet", plural: "daemonsets" },
     Kind { group: "apps.kruise.io", version: "v1alpha1", kind: "CloneSet", plural: "clonesets" },
     Kind { group: "apps.kruise.io", version: "v1beta1", kind: "CloneSet", plural: "clonesets" },
     Kind { group: "apps.kruise.io", version: "v1alpha1", kind: "StatefulSet", plural: "statefulsets" },

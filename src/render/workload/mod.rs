@@ -1,12 +1,14 @@
 //! What a step writes into the workload; one file a kind.
 //!
-//! A Deployment is held by its own strategy, so that new pods come before old ones go. All other kinds have a partition field:
-//! their controllers replace pods in place, never more at once than the user's own `maxUnavailable`.
+//! A Deployment is held by its own strategy, so that new pods come before old ones go. A DaemonSet of `apps/v1` is split by nodes
+//! (`daemon_set`). All other kinds have a partition field: their controllers replace pods in place, never more at once than the
+//! user's own `maxUnavailable`.
 
 mod advanced_daemon_set;
 mod advanced_stateful_set;
 pub mod autoscaler;
 mod clone_set;
+pub(crate) mod daemon_set;
 pub mod deployment;
 mod described;
 pub mod extra;
@@ -36,6 +38,8 @@ pub enum Kind<'a> {
     AdvancedStatefulSet,
     /// `apps.kruise.io`, `DaemonSet`.
     AdvancedDaemonSet,
+    /// `apps/v1`.
+    DaemonSet,
     /// Of whatever group, as the repository describes it.
     Described(&'a DescribedKind),
 }
@@ -67,8 +71,14 @@ pub struct WayBack {
 
 impl<'a> Kind<'a> {
     /// The kinds that need no description.
-    pub const ALL: [Self; 5] =
-        [Self::Deployment, Self::StatefulSet, Self::CloneSet, Self::AdvancedStatefulSet, Self::AdvancedDaemonSet];
+    pub const ALL: [Self; 6] = [
+        Self::Deployment,
+        Self::StatefulSet,
+        Self::CloneSet,
+        Self::AdvancedStatefulSet,
+        Self::AdvancedDaemonSet,
+        Self::DaemonSet,
+    ];
 
     /// The kind that a Rollout's `workloadRef` names.
     ///
@@ -97,6 +107,7 @@ impl<'a> Kind<'a> {
             Self::CloneSet => ("apps.kruise.io", "CloneSet"),
             Self::AdvancedStatefulSet => ("apps.kruise.io", "StatefulSet"),
             Self::AdvancedDaemonSet => ("apps.kruise.io", "DaemonSet"),
+            Self::DaemonSet => ("apps", "DaemonSet"),
             Self::Described(kind) => (&kind.group, &kind.kind),
         }
     }
@@ -105,10 +116,15 @@ impl<'a> Kind<'a> {
     /// a DaemonSet has as many as nodes fit, and nobody knows the default of a kind that is described.
     pub fn size(self, workload: &Object) -> Option<u32> {
         match self {
-            Self::AdvancedDaemonSet => None,
+            Self::AdvancedDaemonSet | Self::DaemonSet => None,
             Self::Described(kind) => described::size(workload, kind),
             _ => Some(deployment::size(workload)),
         }
+    }
+
+    /// Whether a step is a choice of nodes, on which a second workload runs the candidate.
+    pub fn splits_nodes(self) -> bool {
+        self == Self::DaemonSet
     }
 
     /// The cumulative number of updated pods that a step asks for (Kruise, reference 2.2).
@@ -126,7 +142,11 @@ impl<'a> Kind<'a> {
 
     /// Whether new pods may come before old ones go.
     pub fn surges(self, workload: &Object) -> bool {
-        self == Self::Deployment && deployment::surges(workload)
+        match self {
+            Self::Deployment => deployment::surges(workload),
+            Self::DaemonSet => daemon_set::surges(workload),
+            _ => false,
+        }
     }
 
     /// Where they may not: how many pods one move may take away. Controllers with a partition keep to the user's limit
@@ -134,6 +154,7 @@ impl<'a> Kind<'a> {
     pub fn at_once(self, workload: &Object, size: u32) -> u32 {
         match self {
             Self::Deployment => deployment::at_once(workload, size),
+            Self::DaemonSet => daemon_set::at_once(workload, size),
             _ => u32::MAX,
         }
     }
@@ -145,7 +166,7 @@ impl<'a> Kind<'a> {
             // Of a kind that is described, the documentation asks it.
             Self::StatefulSet | Self::Described(_) => true,
             Self::AdvancedStatefulSet => advanced_stateful_set::is_ordered(workload),
-            Self::Deployment | Self::CloneSet | Self::AdvancedDaemonSet => false,
+            Self::Deployment | Self::CloneSet | Self::AdvancedDaemonSet | Self::DaemonSet => false,
         }
     }
 
@@ -169,7 +190,7 @@ impl<'a> Kind<'a> {
     /// The path of the partition field.
     fn partition(self) -> Option<Vec<&'a str>> {
         match self {
-            Self::Deployment => None,
+            Self::Deployment | Self::DaemonSet => None,
             Self::CloneSet => Some(vec!["spec", "updateStrategy", "partition"]),
             Self::StatefulSet | Self::AdvancedStatefulSet | Self::AdvancedDaemonSet => {
                 Some(vec!["spec", "updateStrategy", "rollingUpdate", "partition"])
@@ -192,6 +213,7 @@ impl<'a> Kind<'a> {
             Self::CloneSet => clone_set::check(workload, style),
             Self::AdvancedStatefulSet => advanced_stateful_set::check(workload),
             Self::AdvancedDaemonSet => advanced_daemon_set::check(workload),
+            Self::DaemonSet => daemon_set::check(workload),
             Self::Described(kind) => described::check(workload, kind, style),
         }
     }
@@ -212,6 +234,8 @@ impl<'a> Kind<'a> {
                 let partition = advanced_daemon_set::partition(reach, workload.api_version());
                 self.set_partition(workload, partition);
             }
+            // Its nodes say how far it goes (`daemon_set::narrow`).
+            Self::DaemonSet => {}
         }
     }
 
@@ -231,6 +255,8 @@ impl<'a> Kind<'a> {
             }
             Self::Described(_) => self.set_partition(workload, Value::from(kept.saturating_add(left))),
             Self::CloneSet | Self::AdvancedDaemonSet => self.set_partition(workload, Value::from(left)),
+            // It goes back node by node (`engine::nodes`).
+            Self::DaemonSet => {}
         }
     }
 
@@ -257,18 +283,17 @@ impl<'a> Kind<'a> {
     }
 }
 
+/// What else can be done with a DaemonSet of `apps/v1`, where its nodes cannot be split.
+pub const ALTERNATIVES: &str = "or make it a DaemonSet of apps.kruise.io (Advanced DaemonSet), or one DaemonSet for each group of \
+                                       nodes, or leave its batches to its own `maxUnavailable`";
+
 /// What to do with a kind that cannot be released in batches.
 fn alternatives(group: &str, kind: &str) -> &'static str {
     match (group, kind) {
-        ("apps", "DaemonSet") => {
-            "a DaemonSet of apps/v1 has no partition, and holding it back by `minReadySeconds` would replace all its pods at once; \
-             make it a DaemonSet of apps.kruise.io (Advanced DaemonSet), or split it into one DaemonSet for each group of nodes, \
-             or leave the batches to its own `maxUnavailable`"
-        }
         ("apps", "ReplicaSet") => "a ReplicaSet does not replace its pods when its template changes; make it a Deployment",
         _ => {
-            "Deployment and StatefulSet of apps, CloneSet, StatefulSet and DaemonSet of apps.kruise.io can be, and kinds that \
-             `workloads` in .windlass.yaml describes"
+            "Deployment, StatefulSet and DaemonSet of apps, CloneSet, StatefulSet and DaemonSet of apps.kruise.io can be, and kinds \
+             that `workloads` in .windlass.yaml describes"
         }
     }
 }
@@ -326,7 +351,7 @@ mod tests {
 
     #[test]
     fn the_users_own_partition_does_not_keep_pods_from_a_finished_release() {
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Deployment) {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.partition().is_some()) {
             let mut workload = object(kind, json!({}));
             kind.finish(&mut workload);
             assert_eq!(workload.get("/spec/updateStrategy"), None, "{kind:?}: nothing to undo");
@@ -336,12 +361,5 @@ mod tests {
             kind.finish(&mut workload);
             assert!(!kind.holds_back(&workload), "{kind:?}");
         }
-    }
-
-    #[test]
-    fn a_daemon_set_is_refused_with_its_alternatives() {
-        let reference = WorkloadRef::new("apps/v1", "DaemonSet", "agent");
-        let error = Kind::of(&reference).unwrap_err().to_string();
-        assert!(error.contains("apps.kruise.io") && error.contains("replace all its pods at once"), "{error}");
     }
 }

@@ -134,6 +134,7 @@ pub(super) fn defaults(object: &mut Object) {
         ("apps", "Deployment", Some(Value::Object(spec))) => deployment_defaults(spec),
         ("apps", "StatefulSet", Some(Value::Object(spec))) => stateful_set_defaults(spec),
         ("apps.kruise.io", "CloneSet" | "StatefulSet" | "DaemonSet", Some(Value::Object(spec))) => template_defaults(spec),
+        ("apps", "DaemonSet", Some(Value::Object(spec))) => daemon_set_defaults(spec),
         ("", "Service", Some(Value::Object(spec))) => {
             default(spec, "type", json!("ClusterIP"));
             default(spec, "sessionAffinity", json!("None"));
@@ -185,6 +186,20 @@ pub(super) fn template_defaults(spec: &mut Map<String, Value>) {
             ports.iter_mut().filter_map(Value::as_object_mut).for_each(|port| default(port, "protocol", json!("TCP")));
         }
     }
+}
+
+fn daemon_set_defaults(spec: &mut Map<String, Value>) {
+    default(spec, "revisionHistoryLimit", json!(10));
+    if let Some(strategy) = inner(spec, "updateStrategy") {
+        default(strategy, "type", json!("RollingUpdate"));
+        if strategy.get("type") == Some(&json!("RollingUpdate"))
+            && let Some(rolling) = inner(strategy, "rollingUpdate")
+        {
+            default(rolling, "maxUnavailable", json!(1));
+            default(rolling, "maxSurge", json!(0));
+        }
+    }
+    template_defaults(spec);
 }
 
 fn stateful_set_defaults(spec: &mut Map<String, Value>) {

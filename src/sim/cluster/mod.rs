@@ -106,6 +106,8 @@ pub struct Cluster {
     partitioned: BTreeMap<ObjectKey, partitioned::Partitioned>,
     /// Nodes that can take a DaemonSet's pods.
     nodes: u32,
+    /// Of these, the ones that are gone, by number.
+    lost_nodes: BTreeSet<u32>,
     sets: BTreeMap<u64, ReplicaSet>,
     pods: BTreeMap<u64, Pod>,
     pending: BTreeSet<Work>,
@@ -127,6 +129,7 @@ impl Cluster {
             deployments: BTreeMap::new(),
             partitioned: BTreeMap::new(),
             nodes: 4,
+            lost_nodes: BTreeSet::new(),
             sets: BTreeMap::new(),
             pods: BTreeMap::new(),
             pending: BTreeSet::new(),
@@ -249,6 +252,8 @@ impl Cluster {
 
     /// The same for Ready pods of the newest revision alone.
     pub fn sicken_newest(&mut self, key: &ObjectKey, count: usize) {
+        let both = self.both(key);
+        let key = both.as_ref().map(|[_, second]| second).filter(|second| self.objects.contains_key(second)).unwrap_or(key);
         let Some(newest) = self.newest(key).map(|set| set.uid) else { return };
         let pods = self.pods_of(key).filter(|pod| pod.owner == newest && pod.serves());
         let pods: Vec<(u64, u64)> = pods.map(|pod| (pod.uid, pod.owner)).take(count).collect();
@@ -313,6 +318,7 @@ impl Cluster {
             }
             Event::PodGone(uid) => {
                 let Some(pod) = self.pods.remove(&uid) else { return };
+                self.let_in(pod.ordinal);
                 // Recreate waits for the last old pod to be gone.
                 if let Some(owner) = self.sets.get(&pod.owner).map(|set| set.owner.clone()) {
                     self.wake(Work::Deployment(owner));
@@ -431,7 +437,12 @@ impl Cluster {
         let uid = self.next_uid();
         let mut pod = Pod::new(uid, set, own, self.now, &pods::load(self.pods.values()));
         pod.ordinal = ordinal;
+        pod.waits = self.is_kept_away(&pod);
+        let waits = pod.waits;
         self.pods.insert(uid, pod);
+        if waits {
+            return;
+        }
         if let Some(after) = pods::behaviour(&set.template).ready_after {
             self.schedule(self.now + after, Event::PodReady(uid));
         }

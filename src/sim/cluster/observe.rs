@@ -101,6 +101,9 @@ impl Observer for Cluster {
             name: target.name.clone(),
         };
         let controller = Controller::of(&key);
+        if controller == Some(Controller::Nodes) {
+            return Ok(self.observe_nodes(&key, target));
+        }
         if controller.is_none() && (group, target.kind.as_str()) != ("apps", "Deployment") {
             return Err(ObserveError::Refused {
                 cause: format!("the simulated cluster runs no {} of {}", target.kind, target.api_version),
@@ -133,6 +136,7 @@ impl Observer for Cluster {
                 None => Some(("pod-template-hash".to_owned(), set.hash.clone())),
                 Some(controller) => controller.labels(set).into_iter().next(),
             }),
+            nodes: Vec::new(),
         };
         Ok(Sighting { applied: missing.is_none(), workload: Some(workload), missing })
     }

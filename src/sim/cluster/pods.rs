@@ -30,6 +30,8 @@ pub struct Pod {
     pub(super) owner: u64,
     /// Its number, where pods have one: a StatefulSet's ordinal, a DaemonSet's node.
     pub(super) ordinal: u32,
+    /// Another pod keeps it from its node.
+    pub(super) waits: bool,
     node: usize,
     crashing: bool,
 }
@@ -124,7 +126,18 @@ impl Pod {
         labels.extend(own.iter().cloned());
         let node = load.iter().enumerate().min_by_key(|(_, pods)| **pods).map_or(0, |(node, _)| node);
         let crashing = behaviour(&set.template).crashing;
-        Self { uid, labels, created_at: now, ready_at: None, terminating: false, owner: set.uid, ordinal: 0, node, crashing }
+        Self {
+            uid,
+            labels,
+            created_at: now,
+            ready_at: None,
+            terminating: false,
+            owner: set.uid,
+            ordinal: 0,
+            waits: false,
+            node,
+            crashing,
+        }
     }
 }
 

@@ -59,6 +59,10 @@ impl Cluster {
                 None => return,
             },
         };
+        if let Some(both) = self.both(&key) {
+            self.note_nodes(&both);
+            return;
+        }
         let partitioned = self.partitioned.get(&key).map_or(0, |workload| workload.spec.replicas);
         let size = self.deployments.get(&key).map_or(partitioned, |deployment| deployment.spec.replicas);
         let mut total = Counts::default();
@@ -73,10 +77,40 @@ impl Cluster {
                 revisions.insert(set.hash.clone(), counts);
             }
         }
+        self.put(key, size, total, revisions);
+    }
+
+    /// Of a DaemonSet that goes by nodes, what counts is the nodes that have a pod, whichever of the two it comes from.
+    fn note_nodes(&mut self, both: &[ObjectKey; 2]) {
+        let mut nodes: BTreeMap<u32, Counts> = BTreeMap::new();
+        let mut revisions: BTreeMap<String, Counts> = BTreeMap::new();
+        for (set, pod) in both.iter().flat_map(|key| self.pods_of(key)).filter_map(|pod| Some((self.sets.get(&pod.owner)?, pod)))
+        {
+            let own = super::pods::count(std::iter::once(pod), set.min_ready_seconds, self.now);
+            let node = nodes.entry(pod.ordinal).or_default();
+            *node = Counts {
+                pods: node.pods.max(own.pods),
+                ready: node.ready.max(own.ready),
+                available: node.available.max(own.available),
+            };
+            let sum = revisions.entry(set.name.clone()).or_default();
+            *sum = add(*sum, own);
+        }
+        let total = nodes.into_values().fold(Counts::default(), add);
+        let [key, _] = both;
+        let size = if self.partitioned.contains_key(key) { self.nodes_of_both(both) } else { 0 };
+        self.put(key.clone(), size, total, revisions);
+    }
+
+    fn put(&mut self, key: ObjectKey, size: u32, total: Counts, revisions: BTreeMap<String, Counts>) {
         let points = self.timeline.0.entry(key).or_default();
-        let same = points.last().is_some_and(|last| last.size == size && last.revisions == revisions);
+        let same = points.last().is_some_and(|last| last.size == size && last.total == total && last.revisions == revisions);
         if !same {
             points.push(Point { at: self.now, size, total, revisions });
         }
     }
+}
+
+fn add(a: Counts, b: Counts) -> Counts {
+    Counts { pods: a.pods + b.pods, ready: a.ready + b.ready, available: a.available + b.available }
 }

@@ -242,7 +242,9 @@ fn pods_never_shrink(step: &Step, before: &Side, after: &Side, say: &mut impl Fn
     // Where a size waits for the end of the release, it comes with the workload's own strategy.
     let keeps = Kind::of(&after.rollout.workload).is_ok_and(|kind| kind.keeps_size(after.rollout.style));
     let came = keeps && after.state.shape.pods == Pods::Candidate && held(before).is_some() && held(before) != size(after);
-    let resized = counted || came || (kind(step) == "sync" && size(before) != size(after));
+    // A node that is gone takes its pod along.
+    let lost = before.state.shape.nodes.iter().any(|node| !after.state.shape.nodes.contains(node));
+    let resized = counted || came || lost || (kind(step) == "sync" && size(before) != size(after));
     if is < was && !resized && kind(step) != "restore-pods" {
         say(Rule::PodsNeverShrink, format!("{was} updated pods become {is}"));
     }

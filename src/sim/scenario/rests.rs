@@ -5,6 +5,7 @@ use super::app::{App, NAMESPACE};
 use crate::git::{Oid, Repo};
 use crate::manifest::ObjectKey;
 use crate::reconcile::layout;
+use crate::render::workload::Kind;
 use crate::render::{self, Pods, PodsPhase};
 use crate::sim::cluster::{Cluster, Point};
 use crate::sim::world::State;
@@ -29,7 +30,12 @@ pub(super) fn counts(repo: &dyn Repo, head: Oid, cluster: &Cluster) -> Result<Ve
         let size = own.unwrap_or_else(live);
         let old_label = if state.shape.stable_labelled { state.stable.revision.clone() } else { String::new() };
         let new_label = state.candidate.as_ref().map_or(state.stable.revision.clone(), |slot| slot.revision.clone());
+        let splits = Kind::of(&rollout.workload).is_ok_and(Kind::splits_nodes);
         let (old, new) = match state.shape.pods {
+            // The new ones are the second DaemonSet's.
+            Pods::Held { from, to, phase, .. } if splits => {
+                (size.saturating_sub(if phase == PodsPhase::Grow { from } else { to }), 0)
+            }
             Pods::Stable | Pods::Returning { .. } => (size, 0),
             Pods::Candidate => (0, size),
             Pods::Back { kept, from, left, phase: PodsPhase::Grow, .. } if from == left => (kept, from),
@@ -43,10 +49,13 @@ pub(super) fn counts(repo: &dyn Repo, head: Oid, cluster: &Cluster) -> Result<Ve
         let seen = (of(&old_label), if new == 0 { 0 } else { of(&new_label) });
         let all: u32 = pods.values().map(|counts| counts.pods).sum();
         let second = ObjectKey { name: render::workload::extra::name(&key.name), ..key.clone() };
-        let (extra, is) = (state.shape.extra.unwrap_or(0), cluster.pods_by(&second, REVISION));
+        let (extra, is) = (
+            state.shape.extra.unwrap_or(u32::try_from(state.shape.nodes.len()).unwrap_or(u32::MAX)),
+            cluster.pods_by(&second, REVISION),
+        );
         let is: u32 = is.values().map(|counts| counts.pods).sum();
         if is != extra {
-            found.push(format!("{id}: {is} pods of the second Deployment run at a rest, the live branch asks for {extra}"));
+            found.push(format!("{id}: {is} pods of the second workload run at a rest, the live branch asks for {extra}"));
         }
         if own.is_none() && all != old + new {
             // The parts have followed another size; each rounds by itself.

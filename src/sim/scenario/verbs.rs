@@ -75,6 +75,11 @@ impl Stage<'_> {
                 let nodes = rest.parse().map_err(|_| format!("`{rest}` is no number"))?;
                 self.world.lock().cluster.set_nodes(nodes);
             }
+            ("lose-node", _) => {
+                let number: u32 =
+                    rest.strip_prefix("node-").and_then(|number| number.parse().ok()).ok_or("`lose-node node-N`")?;
+                self.world.lock().cluster.lose_node(number.saturating_sub(1));
+            }
             ("delete-broken", _) => {
                 let key = crate::sim::cluster::Cluster::workload(super::NAMESPACE, &self.desk.app()?.workload());
                 self.world.lock().cluster.delete_broken(&key);

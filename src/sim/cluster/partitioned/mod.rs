@@ -1,7 +1,9 @@
-//! Workloads whose controllers have a partition: StatefulSet of Kubernetes, CloneSet, StatefulSet and DaemonSet of Kruise.
+//! Workloads whose controllers have a partition: StatefulSet of Kubernetes, CloneSet, StatefulSet and DaemonSet of Kruise; and the
+//! DaemonSet of Kubernetes, which has revisions like theirs and no partition.
 //! Pods are always recreated; Kruise's updates in place are not modelled, nor its priorities and scattering.
 
 mod counted;
+mod nodes;
 mod ordered;
 
 use serde_json::Value;
@@ -24,6 +26,8 @@ pub(super) enum Controller {
     Daemons,
     /// Somebody's own: GameSet of `games.example.com`, which works as a StatefulSet with its fields elsewhere.
     Games,
+    /// Kubernetes' DaemonSet.
+    Nodes,
 }
 
 impl Controller {
@@ -34,6 +38,7 @@ impl Controller {
             ("apps.kruise.io", "CloneSet") => Some(Self::Clones),
             ("apps.kruise.io", "DaemonSet") => Some(Self::Daemons),
             ("games.example.com", "GameSet") => Some(Self::Games),
+            ("apps", "DaemonSet") => Some(Self::Nodes),
             _ => None,
         }
     }
@@ -44,7 +49,7 @@ impl Controller {
         match self {
             Self::Native | Self::Ordered => vec![hash("controller-revision-hash", &set.name)],
             Self::Clones => vec![hash("controller-revision-hash", &set.name), hash("pod-template-hash", &set.hash)],
-            Self::Daemons => vec![hash("controller-revision-hash", &set.hash)],
+            Self::Daemons | Self::Nodes => vec![hash("controller-revision-hash", &set.hash)],
             Self::Games => vec![hash("games.example.com/template", &set.hash)],
         }
     }
@@ -64,6 +69,8 @@ pub(super) struct Spec {
     /// The partition is a number of pods, not an ordinal.
     unordered_update: bool,
     paused: bool,
+    /// Pods are replaced when somebody deletes them.
+    on_delete: bool,
     min_ready_seconds: u32,
     template: Value,
 }
@@ -81,7 +88,7 @@ impl Spec {
         let up = match self.controller {
             Controller::Native | Controller::Ordered | Controller::Games => false,
             Controller::Clones => self.max_surge.is_zero(),
-            Controller::Daemons => true,
+            Controller::Daemons | Controller::Nodes => true,
         };
         let pods = self.max_unavailable.of(self.replicas, up);
         if self.max_surge.of(self.replicas, true) > 0 { pods } else { pods.max(1) }
@@ -132,6 +139,10 @@ pub(super) fn spec_of(key: &ObjectKey, object: &Object, live: Option<&Object>, n
     let template = if games { "/spec/pods/template" } else { "/spec/template" };
     let template = object.get(template).cloned().ok_or_else(|| format!("{template} is missing"))?;
     live::check_selector(object, &template)?;
+    if controller == Controller::Nodes {
+        nodes::check(&template)?;
+        nodes::check_change(live, object)?;
+    }
     if controller == Controller::Native
         && let Some(live) = live
     {
@@ -182,6 +193,7 @@ pub(super) fn spec_of(key: &ObjectKey, object: &Object, live: Option<&Object>, n
         ordered: !parallel,
         unordered_update: object.get(&format!("{rolling}/unorderedUpdate")).is_some(),
         paused: is(&format!("{rolling}/paused")),
+        on_delete: object.text("/spec/updateStrategy/type") == Some("OnDelete"),
         min_ready_seconds: number("/spec/minReadySeconds").unwrap_or(0),
         template,
     })
@@ -199,7 +211,7 @@ impl Cluster {
             })
             .collect();
         keys.into_iter().for_each(|key| self.wake(Work::Deployment(key)));
-        self.settle();
+        self.look_at_nodes();
     }
 
     pub(super) fn store_partitioned(&mut self, key: &ObjectKey, spec: Spec, changed: bool) {
@@ -216,7 +228,13 @@ impl Cluster {
     }
 
     pub(super) fn sync_partitioned(&mut self, key: &ObjectKey) {
-        let Some(spec) = self.partitioned.get(key).map(|workload| workload.spec.clone()) else { return };
+        let Some(mut spec) = self.partitioned.get(key).map(|workload| workload.spec.clone()) else { return };
+        if spec.controller == Controller::Nodes {
+            spec.replicas = u32::try_from(self.nodes_of(&spec.template).len()).unwrap_or(u32::MAX);
+            if let Some(workload) = self.partitioned.get_mut(key) {
+                workload.spec.replicas = spec.replicas;
+            }
+        }
         let update = self.revision_of(key, &spec);
         let Some(workload) = self.partitioned.get_mut(key) else { return };
         let current = *workload.current.get_or_insert(update);
@@ -225,6 +243,7 @@ impl Cluster {
             Controller::Native | Controller::Ordered | Controller::Games => self.sync_ordered(&spec, &seen, current, update),
             Controller::Clones => self.sync_clones(key, &spec, &seen, current, update),
             Controller::Daemons => self.sync_daemons(key, &spec, &seen, update),
+            Controller::Nodes => self.sync_nodes(&spec, &seen, update),
         }
         self.write_partitioned_status(key, &spec, update);
     }
