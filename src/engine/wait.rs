@@ -47,7 +47,8 @@ pub(super) fn missing(state: &State, input: &Input<'_>, ground: Ground) -> Optio
         let text = format!("the cluster runs no stable pod, and {} new ones", counts.updated);
         return Some((Reason::NotReady, text));
     }
-    pods_missing(state, input.rollout, ground, counts).map(|text| (Reason::NotReady, text))
+    let unsaid = || sight.missing.as_ref().map(|unsaid| format!("; {unsaid}")).unwrap_or_default();
+    pods_missing(state, input.rollout, ground, counts).map(|text| (Reason::NotReady, text + &unsaid()))
 }
 
 /// Whether the cluster has none of the stable pods that the shape keeps, and more new ones than it allows: the shape came to a
