@@ -171,6 +171,11 @@ fn validate_needs_the_settings_alone() {
         assert_eq!((finding.message.as_str(), finding.line), ("WorkloadRef kind is not supported", 5));
         assert!(finding.hint.as_deref().is_some_and(|hint| hint.contains("`workloads` in .windlass.yaml")), "{finding:?}");
     }
+    let other = tempfile::tempdir().unwrap();
+    let (_, one) = write(other.path(), Some(&SETTINGS.replace("spec.pods.template", "spec.template")));
+    let [finding] = <[api::Diagnostic; 1]>::try_from(one).unwrap();
+    assert_eq!((finding.code, finding.line), ("not-as-described", 5));
+    assert!(finding.message.contains("`spec.template` is no pod template"), "{finding:?}");
     // Settings that are wrong say so themselves, with the Rollout that they leave without a kind.
     let wrong = tempfile::tempdir().unwrap();
     let (all, _) = write(wrong.path(), Some(&SETTINGS.replace("spec.update.keep", "status.keep")));

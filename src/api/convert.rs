@@ -282,7 +282,6 @@ fn workload(entry: repository::Workload) -> Result<DescribedKind, Unusable> {
         updated_replicas: counted(given.updated_replicas, "updatedReplicas")?,
         ready_replicas: counted(given.ready_replicas, "readyReplicas")?,
         updated_ready_replicas: counted(given.updated_ready_replicas, "updatedReadyReplicas")?,
-        available_replicas: counted(given.available_replicas, "availableReplicas")?,
     };
     let (replicas, template, partition) = (replicas?, template?, partition?);
     let plural = entry.plural.unwrap_or_else(|| DescribedKind::plural_of(&entry.kind));

@@ -38,8 +38,6 @@ pub struct StatusPaths {
     pub ready_replicas: FieldPath,
     /// Ready pods of the newest template.
     pub updated_ready_replicas: FieldPath,
-    /// All available pods.
-    pub available_replicas: FieldPath,
 }
 
 impl DescribedKind {

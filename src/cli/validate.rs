@@ -116,6 +116,7 @@ pub fn run(paths: &[PathBuf], metric_sources: Option<&[String]>) -> Outcome {
         found.extend(api::validate_together(documents, &known, is_defined.then_some(&defined)));
         found.extend(documents.iter().flat_map(|document| charts::judge(folder, document)));
         found.extend(documents.iter().flat_map(|document| routes::judge(folder, document)));
+        found.extend(documents.iter().filter_map(|document| kinds::judge(folder, document)));
     }
     for (root, document) in &walk.documents {
         if let Meaning::Repository(repository) = document.meaning() {

@@ -73,7 +73,7 @@ pub enum Seen {
 pub struct Sight {
     /// The newest move was applied and taken up.
     pub applied: bool,
-    /// What is missing, where it was not.
+    /// What is missing, where it was not; else what the workload does not say, for a wait that this may explain.
     pub missing: Option<String>,
     /// `None` where the observer counts no pods.
     pub counts: Option<Counts>,

@@ -52,7 +52,8 @@ pub(super) fn missing(state: &State, input: &Input<'_>, ground: Ground) -> Optio
         true => nodes::missing(ground, input.rollout, &state.shape, sight, counts),
         false => pods_missing(state, input.rollout, ground, counts),
     };
-    text.map(|text| (Reason::NotReady, text))
+    let unsaid = || sight.missing.as_ref().map(|unsaid| format!("; {unsaid}")).unwrap_or_default();
+    text.map(|text| (Reason::NotReady, text + &unsaid()))
 }
 
 /// Whether the cluster has none of the stable pods that the shape keeps, and more new ones than it allows: the shape came to a

@@ -49,6 +49,8 @@ pub struct Described {
     pub partition: String,
     /// What the commit says there; `None`: nothing of its own.
     pub kept: Option<u32>,
+    /// Whether stable pods are coming back.
+    pub returning: bool,
     pub status: StatusFields,
 }
 
@@ -63,7 +65,6 @@ pub struct StatusFields {
     pub ready_replicas: String,
     /// Ready pods of the newest template.
     pub updated_ready_replicas: String,
-    pub available_replicas: String,
 }
 
 /// What an observer saw.
@@ -73,7 +74,7 @@ pub struct Sighting {
     pub applied: bool,
     /// `None` where the observer looks at no workload (`timed`), or the workload does not exist.
     pub workload: Option<Workload>,
-    /// What is missing, in words, where `applied` is false.
+    /// What is missing, in words, where `applied` is false; else what its status does not say, for a wait that this may explain.
     pub missing: Option<String>,
 }
 
@@ -82,8 +83,8 @@ impl Sighting {
     /// any case, so that an applier's word alone is never enough.
     #[must_use]
     pub fn behind(mut self, missing: Option<String>) -> Self {
+        self.applied &= missing.is_none();
         self.missing = missing.or(self.missing);
-        self.applied &= self.missing.is_none();
         self
     }
 }

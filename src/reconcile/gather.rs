@@ -288,7 +288,7 @@ impl Reconciler<'_> {
             api_version: gathered.rollout.workload.api_version.clone(),
             kind: gathered.rollout.workload.kind.clone(),
             name: state.shape.shown_by(own),
-            described: gathered.rollout.workload.described.as_deref().map(|kind| kinds::observed(kind, &state.shape)),
+            described: gathered.rollout.workload.described.as_deref().map(|kind| kinds::observed(kind, state)),
             mark: state.mark.clone(),
             committed_at: state.moved_at.as_second(),
             now: gathered.now.as_second(),

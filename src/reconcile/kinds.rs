@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Trouble, spec};
 use crate::api::{self, DescribedKind, ReadResult};
+use crate::engine::{Phase, State};
 use crate::observe::{Described, StatusFields};
-use crate::render::{self, Shape};
+use crate::render;
 use crate::source::Tree;
 
 /// The repository's own settings, on the source branch.
@@ -35,21 +36,22 @@ pub(super) fn read(
     Ok((api::read_with(path, text, &kinds), kinds))
 }
 
-/// What an observer is told of a kind, for a commit of this shape.
-pub(super) fn observed(kind: &DescribedKind, shape: &Shape) -> Described {
+/// What an observer is told of a kind, for the newest commit. On the way back nothing waits for a partition: a cluster that does not keep
+/// it must not keep the stable pods from coming.
+pub(super) fn observed(kind: &DescribedKind, state: &State) -> Described {
     let status = &kind.status;
     Described {
         plural: kind.plural.clone(),
         replicas: kind.replicas.to_string(),
         partition: kind.partition.to_string(),
-        kept: render::workload::kept(shape.pods),
+        kept: Some(state.shape.pods).filter(|_| state.phase == Phase::Releasing).and_then(render::workload::kept),
+        returning: state.phase == Phase::RollingBack || state.rollback.is_some(),
         status: StatusFields {
             observed_generation: status.observed_generation.to_string(),
             replicas: status.replicas.to_string(),
             updated_replicas: status.updated_replicas.to_string(),
             ready_replicas: status.ready_replicas.to_string(),
             updated_ready_replicas: status.updated_ready_replicas.to_string(),
-            available_replicas: status.available_replicas.to_string(),
         },
     }
 }

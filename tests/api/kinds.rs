@@ -57,17 +57,17 @@ fn hostile_paths_are_refused_with_their_line() {
         ("partition: spec.keep; template: metadata".to_owned(), "Windlass writes below `spec` only", 8),
         (
             "partition: spec.keep; replicas: spec.keep".to_owned(),
-            "the partition cannot be at `spec.keep`: the replicas is at `spec.keep`",
+            "`partition` cannot be at `spec.keep`: `replicas` is at `spec.keep`",
             7,
         ),
         (
             "partition: spec.template.keep".to_owned(),
-            "the partition cannot be at `spec.template.keep`: the template is at `spec.template`",
+            "`partition` cannot be at `spec.template.keep`: `template` is at `spec.template`",
             7,
         ),
         (
             "partition: spec.replicas.keep".to_owned(),
-            "the partition cannot be at `spec.replicas.keep`: the replicas is at `spec.replicas`",
+            "`partition` cannot be at `spec.replicas.keep`: `replicas` is at `spec.replicas`",
             7,
         ),
     ] {

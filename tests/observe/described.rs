@@ -41,13 +41,13 @@ fn target_of(plural: &str, below: &str) -> Target {
         updated_replicas: at("updatedReplicas"),
         ready_replicas: at("readyReplicas"),
         updated_ready_replicas: at("updatedReadyReplicas"),
-        available_replicas: at("availableReplicas"),
     };
     let described = Described {
         plural: plural.to_owned(),
         replicas: "spec.pods.count".to_owned(),
         partition: "spec.update.keep".to_owned(),
         kept: None,
+        returning: false,
         status,
     };
     Target {
@@ -82,10 +82,14 @@ fn the_status_is_counted() {
     };
     let seen = Sighting { applied: true, workload: Some(counted), missing: None };
     assert_eq!(look(status.clone()).unwrap(), seen, "the pod that is not Ready may be an updated one");
+    let mut back = target_of("gamesets", "status.");
+    back.described.as_mut().unwrap().returning = true;
+    let seen_back = observe_target(&serve("gamesets", object(status.clone())), &back).unwrap();
+    assert_eq!(seen_back.workload.unwrap().updated_ready, 3, "on the way back it is one of the others");
     let mut better = status.clone();
     better["updatedReadyReplicas"] = json!(3);
     assert_eq!(look(better).unwrap().workload.unwrap().updated_ready, 3);
-    let elsewhere = json!({"observedGeneration": 7, "pods": {"replicas": 5, "updatedReplicas": 3, "readyReplicas": 4, "availableReplicas": 2}});
+    let elsewhere = json!({"observedGeneration": 7, "pods": {"replicas": 5, "updatedReplicas": 3, "readyReplicas": 4}, "availableReplicas": 2});
     assert_eq!(observe_target(&serve("gamesets", object(elsewhere)), &target_of("gamesets", "status.pods.")).unwrap(), seen);
     assert_eq!(look_as("gamesetlist", "gamesetlist", object(status)).unwrap(), seen);
 }
@@ -100,10 +104,22 @@ fn a_status_that_does_not_say_enough_is_told() {
     for (status, wanted) in [
         (json!({}), "GameSet shop/checkout has no status yet"),
         (json!({"observedGeneration": 6}), "the controller has not seen generation 7 yet"),
-        (json!({"observedGeneration": 7, "readyReplicas": 5}), "`status.updatedReplicas` of GameSet shop/checkout is missing"),
-        (json!({"observedGeneration": 7, "updatedReplicas": 5}), "`status.readyReplicas` of GameSet shop/checkout is missing"),
     ] {
         assert!(missing(status.clone()).contains(wanted), "{status}: {wanted}");
+    }
+    // A zero that was left out: counted as one, and told.
+    for (status, field, counts) in [
+        (json!({"observedGeneration": 7, "readyReplicas": 5}), "updatedReplicas", (0, 5)),
+        (json!({"observedGeneration": 7, "updatedReplicas": 5}), "readyReplicas", (5, 0)),
+    ] {
+        let seen = look(status).unwrap();
+        let workload = seen.workload.as_ref().unwrap();
+        assert_eq!((seen.applied, workload.updated, workload.ready), (true, counts.0, counts.1));
+        let unsaid = seen.missing.clone().unwrap();
+        assert!(unsaid.starts_with(&format!("`status.{field}` of GameSet shop/checkout is missing")), "{unsaid}");
+        assert!(seen.clone().behind(None).applied, "the applier has nothing against it");
+        let behind = seen.behind(Some("not applied".to_owned()));
+        assert_eq!((behind.applied, behind.missing.as_deref()), (false, Some("not applied")));
     }
     let (cause, hint) = refused(look(json!({"updatedReplicas": 5, "readyReplicas": 5})));
     assert!(cause.contains("`status.observedGeneration` of GameSet shop/checkout is missing"), "{cause}");

@@ -112,9 +112,6 @@ pub(crate) struct WorkloadStatus {
     /// Ready pods of the newest template. Default `status.updatedReadyReplicas`.
     #[serde(default)]
     pub(crate) updated_ready_replicas: Option<String>,
-    /// Available pods. Default `status.availableReplicas`.
-    #[serde(default)]
-    pub(crate) available_replicas: Option<String>,
 }
 
 impl WorkloadStatus {
@@ -126,7 +123,6 @@ impl WorkloadStatus {
             ("updatedReplicas", &self.updated_replicas),
             ("readyReplicas", &self.ready_replicas),
             ("updatedReadyReplicas", &self.updated_ready_replicas),
-            ("availableReplicas", &self.available_replicas),
         ];
         all.into_iter().filter_map(|(field, path)| Some((field, path.as_deref()?)))
     }

@@ -54,9 +54,8 @@ fn paths(entry: &Workload, at: &Path, found: &mut Vec<Finding>) {
             }
             Ok(path) => {
                 if let Some((other, before)) = good.iter().find(|(_, before)| path.overlaps(before)) {
-                    let message = format!(
-                        "the {field} cannot be at `{path}`: the {other} is at `{before}`, and one would overwrite the other"
-                    );
+                    let message =
+                        format!("`{field}` cannot be at `{path}`: `{other}` is at `{before}`, and one would overwrite the other");
                     found.push(Finding::error("bad-path", &at.key(field), message).hint("each has a field of its own"));
                 }
                 good.push((field, path));

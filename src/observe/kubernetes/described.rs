@@ -66,33 +66,33 @@ fn sighting(workload: &Value, described: &Described, mark: &str) -> Result<Sight
             "name the path where its status says it (`workloads` in .windlass.yaml, `status`), or observe the app with `timed`",
         ));
     };
-    // Controllers leave out a count that is zero, so a missing one is no error while pods are still to come.
-    let absent = [&fields.updated_replicas, &fields.ready_replicas].into_iter().find(|field| size > 0 && at(field).is_none());
     let lost = || lost(&name, described, at(&described.partition));
-    let missing = revisions::behind(workload, mark).or_else(lost).or_else(|| revisions::unseen(workload, observed)).or_else(|| {
-        absent.map(|field| {
-            format!(
-                "`{field}` of {name} is missing: it is zero, or counted elsewhere (`workloads` in .windlass.yaml, `status`), or not at \
-                 all (then observe the app with `timed`)"
-            )
-        })
+    let missing = revisions::behind(workload, mark).or_else(lost).or_else(|| revisions::unseen(workload, observed));
+    // Controllers leave out a count that is zero, so that a missing one must not keep a rollback waiting. It may explain why it waits.
+    let absent = [&fields.updated_replicas, &fields.ready_replicas].into_iter().find(|field| size > 0 && at(field).is_none());
+    let unsaid = absent.map(|field| {
+        format!(
+            "`{field}` of {name} is missing: it is zero, or counted elsewhere (`workloads` in .windlass.yaml, `status`), or not at all \
+             (then observe the app with `timed`)"
+        )
     });
     let count = |field: &str| at(field).unwrap_or(0);
     let (updated, ready) = (count(&fields.updated_replicas), count(&fields.ready_replicas));
     let replicas = at(&fields.replicas).unwrap_or_else(|| updated.max(ready).max(size));
-    // Where the status does not say which pods are Ready, each that is not may be an updated one.
-    let certain = updated.saturating_sub(replicas.saturating_sub(ready));
+    // Where the status does not say which pods are Ready, each that is not may be an updated one. On the way back the others are
+    // the bad ones, and the stable ones must not wait until these are Ready.
+    let guess = if described.returning { updated.min(ready) } else { updated.saturating_sub(replicas.saturating_sub(ready)) };
     let seen = Workload {
         size,
         replicas,
         updated,
-        updated_ready: at(&fields.updated_ready_replicas).unwrap_or(certain),
+        updated_ready: at(&fields.updated_ready_replicas).unwrap_or(guess),
         ready,
-        available: count(&fields.available_replicas),
+        available: count("status.availableReplicas"),
         revision_label: None,
         nodes: Vec::new(),
     };
-    Ok(Sighting { applied: missing.is_none(), workload: Some(seen), missing })
+    Ok(Sighting { applied: missing.is_none(), workload: Some(seen), missing: missing.or(unsaid) })
 }
 
 /// Whether the cluster does not keep the partition that the commit says. A field that is not in the kind's schema is dropped without

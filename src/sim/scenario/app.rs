@@ -462,7 +462,6 @@ fn games() -> Result<DescribedKind, NoPath> {
             updated_replicas: status("status.updatedReplicas")?,
             ready_replicas: status("status.readyReplicas")?,
             updated_ready_replicas: status("status.updatedReadyReplicas")?,
-            available_replicas: status("status.availableReplicas")?,
         },
     })
 }
