@@ -85,6 +85,7 @@ fn every_example_is_tested() {
         "plain-deployment",
         "several-rollouts",
         "stateful-set",
+        "styles",
     ];
     assert_eq!(names, all);
     for name in names {
@@ -352,13 +353,51 @@ fn open_kruise() {
     assert_eq!(release(&desk, "pairs", &[], 0), steps);
     // How many nodes there are is known to a cluster alone: without one, nothing is planned and nothing released.
     desk.edit("apps/agents/daemonset.yaml", "agents:1.0.0", "agents:1.1.0").commit("agents 1.1.0");
-    let said = desk.windlass(&["plan", "agents"]);
-    assert!(
-        said.out.contains("known to the cluster alone") || said.err.contains("known to the cluster alone"),
-        "{}{}",
-        said.out,
-        said.err
+    needs_a_cluster(&desk, "agents");
+}
+
+fn needs_a_cluster(desk: &Desk, app: &str) {
+    let said = desk.windlass(&["plan", app]);
+    let all = format!("{}{}", said.out, said.err);
+    assert!(all.contains("known to the cluster alone"), "{all}");
+}
+
+#[test]
+fn styles() {
+    let desk = copy("styles");
+    desk.windlass(&["run"]).exits(0);
+    desk.edit("apps/beside/app.yaml", "beside:1.0.0", "beside:1.1.0").commit("beside 1.1.0");
+    assert_eq!(
+        release(&desk, "beside", &[], 0),
+        [
+            "step 0/2, label the running pods",
+            "step 1/2, grow to 1 canary pod",
+            "step 1/2, shift 20% of requests to 1 canary pod",
+            "step 2/2, grow to 3 canary pods",
+            "step 2/2, shift 60% of requests to 3 canary pods",
+            "finalise, the Service selects all pods again",
+            "finalise, routes as you wrote them",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
     );
+    desk.edit("apps/green/app.yaml", "green:1.0.0", "green:1.1.0").commit("green 1.1.0");
+    assert_eq!(
+        release(&desk, "green", &[], 0),
+        [
+            "step 0/2, label the running pods",
+            "step 1/2, grow to 2 of 4 pods",
+            "step 1/2, shift 0% of requests to 2 of 4 pods",
+            "step 2/2, grow to 4 of 4 pods",
+            "step 2/2, shift 100% of requests to 4 of 4 pods",
+            "finalise, the Service selects all pods again",
+            "finalise, the workload's own strategy takes over",
+            "finalise, routes as you wrote them",
+            "release 1 complete",
+        ]
+    );
+    desk.edit("apps/scaled/app.yaml", "scaled:1.0.0", "scaled:1.1.0").commit("scaled 1.1.0");
+    needs_a_cluster(&desk, "scaled");
 }
 
 #[test]

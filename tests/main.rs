@@ -22,6 +22,7 @@ mod manifest;
 mod metrics;
 mod observe;
 mod obstacles;
+mod proxy;
 mod reconcile;
 mod scenarios;
 mod scopes;

@@ -162,11 +162,38 @@ fn rows(kind: (&str, &str, &str), rollout: &Rollout) -> Vec<(String, String)> {
     rows
 }
 
+/// The scenarios that play a kind in a style, a few of them.
+fn scenarios(name: &str, style: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut found = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if !file.ends_with(".txt") {
+            continue;
+        }
+        for line in std::fs::read_to_string(&path).unwrap().lines().filter(|line| *line == "> app" || line.starts_with("> app "))
+        {
+            let word = |key: &str| line.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+            let kind = match (word("kind").unwrap_or("Deployment"), word("autoscaler")) {
+                ("Deployment", Some(_)) => SCALED.to_owned(),
+                (kind, _) => kind.replace("Advanced", "Advanced "),
+            };
+            if kind == name && word("style").unwrap_or("partition") == style {
+                let number = file.split('-').next().unwrap();
+                found.insert((number.parse::<u32>().unwrap(), format!("[{number}](../../tests/scenarios/{file})")));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no scenario plays a {name} in {style} style");
+    found.into_iter().take(3).map(|(_, link)| link).collect::<Vec<_>>().join(", ")
+}
+
 fn page() -> String {
     let mut text = format!(
         "# What a step writes into the workload\n\nFor a workload of {PODS} pods that names no strategy of its own, version 1 to version 2, steps \
          20 % and 100 % (of a CloneSet in blueGreen style: 100 %), without traffic. A row\nfor each commit: the version of the pod template, and the fields that are not as you wrote \
-         them. Made from the program.\n\n| | partition | canary (`enableExtraWorkloadForCanary`) | blueGreen |\n|---|---|---|---|\n"
+         them. Made from the program.\n\nThe numbers are scenarios: each tells such releases, with what may come between, as they are tested.\n\n| | partition | canary (`enableExtraWorkloadForCanary`) | blueGreen |\n|---|---|---|---|\n"
     );
     let mut sections = String::new();
     for (api_version, kind, name) in KINDS {
@@ -182,7 +209,7 @@ fn page() -> String {
                     cells.push(format!("no: {why}"));
                 }
                 Ok(rollout) => {
-                    cells.push("yes".to_owned());
+                    cells.push(format!("yes: {}", scenarios(name, style)));
                     let group = api_version.split('/').next().unwrap();
                     writeln!(sections, "\n## {name} (`{group}`), {style}\n\n| commit | the workload |\n|---|---|").unwrap();
                     for (commit, fields) in rows((api_version, kind, name), &rollout) {

@@ -4,7 +4,7 @@
 use super::input::{History, Input, Move};
 use super::moves::{self, NextSlots};
 use super::state::{Approval, Leg, Outcome, Phase, Rollback, State, Stop};
-use super::{back, legs};
+use super::{back, history, legs};
 use crate::manifest::ObjectSet;
 use crate::render::{RenderError, Shape};
 
@@ -82,7 +82,7 @@ pub fn command(input: &Input<'_>, command: &Command, by: &str) -> Result<Move, R
                 return no("busy", text);
             }
         }
-        (History::Foreign { commit, by }, _) => {
+        (History::Foreign { commit, by, .. }, _) => {
             let take = if state.phase.is_busy() { "" } else { ", or `windlass adopt` takes it" };
             return no("foreign-change", format!("{by} changed the live path in {0}: `git revert {0}`{take}", short(commit)));
         }
@@ -254,18 +254,22 @@ fn accept_history(input: &Input<'_>, state: &State, by: &str) -> Result<Move, Re
 }
 
 fn adopt(input: &Input<'_>, state: &State, objects: &ObjectSet, by: &str) -> Result<Move, Refusal> {
-    let History::Foreign { commit: change, .. } = &input.history else {
+    let History::Foreign { commit: change, newer, .. } = &input.history else {
         return no("nothing-to-adopt", "the live path is as Windlass wrote it");
     };
     let mut next = moves::advance(state.clone(), input, Leg::Adopt, state.shape.clone());
     next.waiting_since = None;
     next.stable = moves::facts(input.rollout, objects, &state.stable.source)?;
+    if let Some(newer) = newer {
+        history::remember(&mut next, newer);
+        history::reject(&mut next, newer);
+    }
     // The source as it is was overruled by hand: it counts again when it changes.
     if !next.rejected.contains(&state.stable.digest) {
         next.rejected.push(state.stable.digest.clone());
     }
     next.outcome = Some(Outcome {
-        release: state.release,
+        release: next.release,
         completed: false,
         why: format!("{by} took the change of {} over the source", short(change)),
         at: input.now,

@@ -384,11 +384,7 @@ fn releasing(input: &Input<'_>, state: State, ground: Ground) -> Result<Decision
     if wait::is_stranded(&state, input) && state.leg != Leg::RestoreRoutes {
         return restore(input, state);
     }
-    if let Pods::Held { size, .. } = state.shape.pods
-        && ground.counted
-        && !ground.elastic
-        && size != ground.size
-    {
+    if let Some(size) = legs::outgrown(rollout, state.step, &state.shape, ground) {
         let shape = legs::resized(rollout, state.step, &state.shape, ground);
         let why = vec![format!("The cluster wants {} pods of it now; at the last move it wanted {size}.", ground.size)];
         return step(input, state, Leg::Grow, shape, why, Vec::new());

@@ -13,7 +13,7 @@ pub(super) fn decide(input: &Input<'_>, state: &State) -> Result<Option<Decision
     };
     match &input.history {
         History::Ours => Ok(None),
-        History::Foreign { commit, by } => hold(
+        History::Foreign { commit, by, .. } => hold(
             Reason::ForeignChange,
             format!("{by} changed the live path in commit {}, outside of Windlass", short(commit)),
             match state.phase.is_busy() {
@@ -41,8 +41,7 @@ pub(super) fn decide(input: &Input<'_>, state: &State) -> Result<Option<Decision
 fn reverted(input: &Input<'_>, state: &State, commit: &str, by: &str, newer: &State) -> Result<Decision, RenderError> {
     let why = format!("{by} reverted a step with commit {}", short(commit));
     let mut next = state.clone();
-    next.release = next.release.max(newer.release);
-    next.rejected.extend(newer.rejected.iter().filter(|digest| !state.rejected.contains(digest)).cloned());
+    remember(&mut next, newer);
     if state.candidate.is_some() {
         // Pods do not go back with the commit: held by the older shape, the controller would even add new ones, since it never
         // scales the old version up. The way back begins where the undone step stood.
@@ -55,15 +54,27 @@ fn reverted(input: &Input<'_>, state: &State, commit: &str, by: &str, newer: &St
         return Ok(Decision::Commit(Box::new(commit)));
     }
     // The revert itself has brought the stable tree back: what is left is not to try the same candidate again.
-    let undone = newer.candidate.as_ref().unwrap_or(&newer.stable);
-    if undone.digest != state.stable.digest && !next.rejected.contains(&undone.digest) {
-        next.rejected.push(undone.digest.clone());
-    }
+    reject(&mut next, newer);
     next.outcome = Some(Outcome { release: next.release, completed: false, why: why.clone(), at: input.now });
     let mut commit =
         moves::commit(input, next, NextSlots::kept(input), Leg::Note, vec![format!("Rolled back: {why}.")], Vec::new())?;
     commit.by = Some(by.to_owned());
     Ok(Decision::Commit(Box::new(commit)))
+}
+
+/// Takes over what only the state before a revert knew.
+pub(super) fn remember(state: &mut State, newer: &State) {
+    state.release = state.release.max(newer.release);
+    let fresh: Vec<String> = newer.rejected.iter().filter(|digest| !state.rejected.contains(digest)).cloned().collect();
+    state.rejected.extend(fresh);
+}
+
+/// Marks what a person has reverted, so that it is not tried again.
+pub(super) fn reject(state: &mut State, newer: &State) {
+    let undone = newer.candidate.as_ref().unwrap_or(&newer.stable);
+    if undone.digest != state.stable.digest && !state.rejected.contains(&undone.digest) {
+        state.rejected.push(undone.digest.clone());
+    }
 }
 
 fn short(commit: &str) -> &str {

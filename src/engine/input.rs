@@ -54,6 +54,8 @@ pub enum History {
     Foreign {
         commit: String,
         by: String,
+        /// Where one of our commits was reverted, too: the state before that.
+        newer: Option<Box<State>>,
     },
     /// The live branch was rewritten.
     Rewritten,

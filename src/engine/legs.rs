@@ -162,6 +162,7 @@ pub(super) fn within_step(
     if rollout.style == Style::Canary {
         if shape.extra.is_none() || pods > before {
             next.extra = Some(pods);
+            next.extra_for = ground.counted.then_some(ground.size);
             next.union = true;
             if routed {
                 serve(&mut next, narrow);
@@ -270,7 +271,7 @@ pub(super) fn roll_back(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Le
         Pods::Stable | Pods::Returning { .. } => None,
     };
     if let Some(pods) = pods {
-        return (Leg::RollbackPods, Shape { pods, extra: None, union: true, ..shape.clone() });
+        return (Leg::RollbackPods, Shape { pods, extra: None, extra_for: None, union: true, ..shape.clone() });
     }
     (Leg::RollbackEnd, Shape::stable(shape.stable_labelled))
 }
@@ -294,7 +295,11 @@ pub(super) fn restore(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Leg,
 pub(super) fn resized(rollout: &Rollout, step: u32, shape: &Shape, ground: Ground) -> Shape {
     let mut next = shape.clone();
     // Kruise never takes pods from the second Deployment.
-    next.extra = shape.extra.map(|pods| pods.max(ground.target(rollout, step)));
+    let wanted = ground.target(rollout, step);
+    if shape.extra.is_some_and(|pods| pods < wanted) {
+        next.extra = Some(wanted);
+        next.extra_for = ground.counted.then_some(ground.size);
+    }
     let Pods::Held { size, from, to, phase, .. } = shape.pods else { return next };
     let new_size = ground.size;
     if size == new_size || ground.elastic || ground.keeps_size {
@@ -340,6 +345,16 @@ pub(super) fn resized(rollout: &Rollout, step: u32, shape: &Shape, ground: Groun
         Pods::Held { size: new_size, from, to: updated, phase, percent: None }
     };
     next
+}
+
+/// The size that a shape was made for, where the cluster has told another since and the shape does not follow by itself.
+pub(super) fn outgrown(rollout: &Rollout, step: u32, shape: &Shape, ground: Ground) -> Option<u32> {
+    let size = match (shape.pods, shape.extra) {
+        (Pods::Held { size, .. }, _) => (size != ground.size && !ground.elastic).then_some(size),
+        (_, Some(pods)) => shape.extra_for.filter(|_| pods < ground.target(rollout, step)),
+        _ => None,
+    };
+    size.filter(|_| ground.counted)
 }
 
 /// Updated pods after a change of size where there is a partition. By ordinals, the partition stays where it is (Kruise never

@@ -218,7 +218,7 @@ pub(super) fn counted(input: &Input<'_>, state: Option<&State>) -> Option<u32> {
     };
     seen.or_else(|| match state?.shape.pods {
         Pods::Held { size, .. } | Pods::Back { size, .. } => Some(size),
-        _ => None,
+        _ => state?.shape.extra_for,
     })
 }
 

@@ -145,6 +145,8 @@ impl Reconciler<'_> {
         let (heads, settings) = self.read_settings()?;
         if heads.rewritten {
             self.memory.rest.forget();
+        } else if let Some(live) = heads.live {
+            history::forget_changed(&*self.repo, live, &mut self.memory)?;
         }
         let options = self.render_options(&settings);
         let apps = discover::apps(&*self.repo, &heads, &settings, &options, &mut self.memory)?;
@@ -283,11 +285,12 @@ impl Reconciler<'_> {
 
     fn sight(&self, heads: &Heads, gathered: &Gathered, observe: &Observe) -> Seen {
         let Some(state) = &gathered.state else { return Seen::Unreachable("nothing was applied yet".to_owned()) };
+        let own = &gathered.rollout.workload.name;
         let target = Target {
             namespace: self.namespace(gathered),
             api_version: gathered.rollout.workload.api_version.clone(),
             kind: gathered.rollout.workload.kind.clone(),
-            name: state.shape.shown_by(&gathered.rollout.workload.name),
+            name: state.shape.shown_by(own),
             mark: state.mark.clone(),
             committed_at: state.moved_at.as_second(),
             now: gathered.now.as_second(),
@@ -300,13 +303,28 @@ impl Reconciler<'_> {
             path: &gathered.id.path,
             lineage: &OfMove::new(&*self.repo, heads, &gathered.id, state, &self.memory),
         };
-        match self.around.observe(observe, &target, &live) {
-            Ok(sighting) => Seen::Sight(sight(sighting)),
-            Err(ObserveError::Refused { cause, hint }) => {
+        let unreachable = |error: ObserveError| match error {
+            ObserveError::Refused { cause, hint } => {
                 Seen::Unreachable([Some(cause), hint].into_iter().flatten().collect::<Vec<_>>().join("; "))
             }
-            Err(error) => Seen::Unreachable(error.to_string()),
+            error => Seen::Unreachable(error.to_string()),
+        };
+        let mut sight = match self.around.observe(observe, &target, &live) {
+            Ok(sighting) => sight(sighting),
+            Err(error) => return unreachable(error),
+        };
+        if let (Some(counts), Some(_)) = (&mut sight.counts, state.shape.extra_for.filter(|_| target.name != *own)) {
+            // The second Deployment tells its own size; the release goes by the one that the autoscaler has.
+            let target = Target { name: own.clone(), ..target };
+            match self.around.observe(observe, &target, &live).map(|sighting| sighting.workload) {
+                Ok(Some(workload)) => counts.size = workload.size,
+                Ok(None) => {
+                    return Seen::Unreachable(format!("{} {own}, whose size an autoscaler owns, is not there", target.kind));
+                }
+                Err(error) => return unreachable(error),
+            }
         }
+        Seen::Sight(sight)
     }
 
     fn take_look(&self, gathered: &Gathered, metric: &Metric) -> Look {

@@ -88,27 +88,14 @@ impl Rest {
             self.forget();
             return Ok(None);
         };
-        let mut woken = Vec::new();
-        let mut risen = Vec::new();
-        self.resting.retain(|directory, apps| {
-            let moved = source.contains(directory)
-                || apps.iter().any(|app| {
-                    app.inputs.iter().any(|input| source.contains(input))
-                        || !live.is_empty()
-                            && (live.contains(&app.id.path)
-                                || live.contains(&app.id.home())
-                                || live.contains(&layout::rest_home(&app.id.path)))
-                });
-            if moved {
-                // A Rollout that is gone lies in no directory of the list.
-                if apps.iter().any(|app| !app.gone) {
-                    risen.push(directory.clone());
-                }
-                woken.extend(apps.drain(..).map(|app| app.id));
-            }
-            !moved
+        let risen = self.raise(|directory, app| {
+            source.contains(directory)
+                || app.inputs.iter().any(|input| source.contains(input))
+                || !live.is_empty()
+                    && (live.contains(&app.id.path)
+                        || live.contains(&app.id.home())
+                        || live.contains(&layout::rest_home(&app.id.path)))
         });
-        self.awake.extend(woken);
         if !states.is_empty() {
             let known: HashSet<&AppId> = self.resting.values().flatten().map(|app| &app.id).collect();
             let fresh: Vec<AppId> = states.into_iter().filter(|id| !known.contains(id)).collect();
@@ -122,6 +109,31 @@ impl Rest {
         }
         self.at = Some(now);
         Ok(Some(self.restless()))
+    }
+
+    /// Wakes the apps of these homes, though they may look as they did.
+    pub(super) fn rouse(&mut self, homes: &HashSet<&str>) {
+        let risen = self
+            .raise(|_, app| homes.contains(app.id.home().as_str()) || homes.contains(layout::rest_home(&app.id.path).as_str()));
+        self.restless.extend(risen);
+    }
+
+    /// Wakes the directories of which any app has changed. Gives those that lie in the source's list.
+    fn raise(&mut self, has_changed: impl Fn(&str, &Resting) -> bool) -> Vec<String> {
+        let mut risen = Vec::new();
+        let awake = &mut self.awake;
+        self.resting.retain(|directory, apps| {
+            let changed = apps.iter().any(|app| has_changed(directory, app));
+            if changed {
+                // A Rollout that is gone lies in no directory of the list.
+                if apps.iter().any(|app| !app.gone) {
+                    risen.push(directory.clone());
+                }
+                awake.extend(apps.drain(..).map(|app| app.id));
+            }
+            !changed
+        });
+        risen
     }
 
     /// Whether a present Rollout of a directory rests.

@@ -254,7 +254,16 @@ impl Reconciler<'_> {
         let app = AppId { path: path.clone(), name: layout::REST.to_owned() };
         if self.memory.verified.get(&app).copied() != id {
             let newest = history::brought(&*self.repo, live, &home, &mut self.memory)?;
-            if let Some(newest) = newest.filter(|newest| Some(newest.parent.to_string()) != record.parent) {
+            let made_on = |commit: Oid| -> Result<Option<String>, Trouble> {
+                Ok(parts::record(&*self.repo, commit, path).ok().flatten().and_then(|record| record.parent))
+            };
+            let mut newest = newest.filter(|newest| Some(newest.parent.to_string()) != record.parent);
+            if let Some(copied) = &newest
+                && history::restored(&*self.repo, copied, &home, id, made_on)?
+            {
+                newest = None;
+            }
+            if let Some(newest) = newest {
                 let newer = parts::record(&*self.repo, newest.parent, path)?;
                 let Some(newer) = newer else { return Ok(words::foreign(&newest.id, &newest.by, record)) };
                 return Ok(RestHistory::Reverted(Some(newer.digest)));

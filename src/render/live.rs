@@ -62,7 +62,7 @@ pub fn check(rollout: &Rollout, objects: &ObjectSet) -> Result<(), RenderError> 
     let object = workload(objects, &rollout.workload)?;
     Kind::of(&rollout.workload)?.check(object, rollout.style)?;
     extra::check(objects, object, rollout)?;
-    autoscaler::check(objects, object, rollout)?;
+    autoscaler::check(objects, object)?;
     match traffic::check(objects, rollout).into_iter().next() {
         Some((_, error)) => Err(error),
         None => Ok(()),

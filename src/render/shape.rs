@@ -12,6 +12,9 @@ pub struct Shape {
     /// Pods of the second Deployment, which runs the candidate beside the stable one; `None`: there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<u32>,
+    /// The size that those were counted from, where the cluster alone knows it: an autoscaler owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_for: Option<u32>,
     /// Whether the stable pod template carries the revision label.
     pub stable_labelled: bool,
     /// The label that the stable Services' selectors are narrowed to; `None`: as the user wrote them.
@@ -103,6 +106,7 @@ impl Shape {
         Self {
             pods: Pods::Stable,
             extra: None,
+            extra_for: None,
             stable_labelled: labelled,
             stable_selector: None,
             canary_services: false,

@@ -338,4 +338,22 @@ spec:
     let seen: Vec<[u32; 5]> = steps.iter().map(|step| both.go(step)).collect();
     assert_eq!(seen[1], [8, 8, 4, 4, 8], "half of what is there now");
     assert_eq!(seen.last(), Some(&[8; 5]));
+
+    // A second Deployment beside it: counted from the same size, and left alone when that changes.
+    let extra = rollout(
+        "Deployment",
+        "scaled",
+        "canary: {enableExtraWorkloadForCanary: true, steps: [{replicas: 20%, PAUSE}, {replicas: 60%, PAUSE}]}",
+    );
+    let mut both = Both { rollout: &extra, ..both };
+    let adopted = both.plan(None, (None, None), &of("2"), None).remove(0);
+    both.go(&adopted);
+    both.scale(10, &adopted);
+    let steps = both.plan(Some(&at_tree(&adopted, "c")), (Some(&of("2")), None), &of("3"), Some(10));
+    assert_eq!(both.go(&steps[0]), [2; 5]);
+    assert_eq!(both.scale(20, &steps[0]), [2; 5]);
+    let slots = (Some(steps[0].stable.clone()), steps[0].candidate.clone());
+    let steps = both.plan(Some(&at_tree(&steps[0], "d")), (slots.0.as_ref(), slots.1.as_ref()), &of("3"), Some(20));
+    let seen: Vec<[u32; 5]> = steps.iter().map(|step| both.go(step)).collect();
+    assert_eq!(seen, [[4; 5], [12; 5], [20; 5], [20; 5]]);
 }

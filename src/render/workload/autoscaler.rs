@@ -23,7 +23,7 @@ pub fn of<'a>(objects: &'a ObjectSet, workload: &Object) -> Option<&'a Object> {
 }
 
 /// What cannot be released together with an autoscaler.
-pub(crate) fn check(objects: &ObjectSet, workload: &Object, rollout: &Rollout) -> Result<(), RenderError> {
+pub(crate) fn check(objects: &ObjectSet, workload: &Object) -> Result<(), RenderError> {
     let Some(scaler) = of(objects, workload) else { return Ok(()) };
     let (kind, name) = (scaler.kind(), scaler.name());
     if workload.get("/spec/replicas").is_some() {
@@ -34,13 +34,6 @@ pub(crate) fn check(objects: &ObjectSet, workload: &Object, rollout: &Rollout) -
                  (Kubernetes' page on horizontal autoscaling tells how to do that without a moment of one pod)"
             ),
         ));
-    }
-    if rollout.style == Style::Canary {
-        return Err(RenderError::Unsupported {
-            provider: "this version of Windlass".to_owned(),
-            what: format!("a second Deployment beside one that {kind} `{name}` scales"),
-            hint: "leave out `enableExtraWorkloadForCanary` (of v1alpha1: `rolling-style: partition`)".to_owned(),
-        });
     }
     Ok(())
 }

@@ -144,10 +144,13 @@ fn own_paths(step: &Step, say: &mut impl FnMut(Rule, String)) {
     let files: Vec<&String> = sides.flat_map(|side| &side.state.files).collect();
     let live =
         |path: &str| live(path) && (files.is_empty() || files.iter().any(|file| path.rsplit('/').next() == Some(file.as_str())));
-    // At its adoption an app takes what the rest has held for it.
+    // At its adoption an app takes what the rest has held for it; the last that goes takes the rest's record and mark with it.
     let rest = format!("{}/", layout::rest_home(&app.path));
+    let takes_rest = !files.is_empty() && step.paths.iter().any(|path| path.starts_with(&rest));
+    let gone = step.changes.iter().all(|change| change.after.is_none());
+    let mark = layout::join(&app.path, "hydrator.metadata");
     for path in &step.paths {
-        if !files.is_empty() && path.starts_with(&rest) {
+        if takes_rest && (path.starts_with(&rest) || gone && *path == mark) {
             continue;
         }
         let shared = path == ".gitattributes" || path == layout::SOURCE;
