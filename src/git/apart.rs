@@ -76,6 +76,8 @@ impl Repo for Apart {
                 hint: Some("name a live branch that is not there yet, or one that Windlass has made".into()),
             });
         }
+        // Only now: that the branch was rewritten must not be lost because the source could not be reached.
+        self.live.told(live.live)?;
         Ok(Heads { source, live: live.live, rewritten: live.rewritten })
     }
 

@@ -151,18 +151,30 @@ impl Store {
             }
         };
         point("branches-noted");
+        if self.part == Part::Both {
+            self.note_seen(live)?;
+        }
+        drop(lock);
+        self.bases = [live, source].into_iter().flatten().collect();
+        Ok(Fetched { source, live, rewritten })
+    }
+
+    /// The head that was told counts as seen from now on: that the branch was rewritten is told no more.
+    fn note_seen(&mut self, live: Option<Oid>) -> Result<(), GitError> {
         match live {
-            // What the mirror noted of a live branch in this repository is not this one's.
-            None if self.part == Part::Source => {}
             Some(live) if self.mirror.reference(&self.seen_name())? == Some(live) => {}
             Some(live) => self.mirror.set_reference(&self.seen_name(), live)?,
             None => self.mirror.remove_reference(&self.seen_name())?,
         }
         point("head-noted");
-        drop(lock);
         self.seen = live;
-        self.bases = [live, source].into_iter().flatten().collect();
-        Ok(Fetched { source, live, rewritten })
+        Ok(())
+    }
+
+    /// The same for who had fetched the live branch alone, once everything else is there too.
+    pub(super) fn told(&mut self, live: Option<Oid>) -> Result<(), GitError> {
+        let _lock = self.mirror.lock()?;
+        self.note_seen(live)
     }
 
     /// The source branch's full name and where it stands.
@@ -181,7 +193,7 @@ impl Store {
         Ok((name, tip))
     }
 
-    /// Asks the remote for its part. Nothing is fetched where its branches stand as they stood; a broken mirror is rebuilt once.
+    /// Asks the remote for its part; [`Self::told`] must follow for a live branch alone. Nothing is fetched where its branches stand as they stood; a broken mirror is rebuilt once.
     pub(super) fn fetch_part(&mut self) -> Result<Fetched, GitError> {
         let broken = self.broken.get() || self.mirror.is_marked_broken();
         if broken {

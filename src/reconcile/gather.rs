@@ -119,7 +119,10 @@ impl Reconciler<'_> {
             self.memory.has_source = true;
             if is_other {
                 self.repo.set_source_branch(name)?;
+                // It is told once, by the first of the two.
+                let rewritten = heads.rewritten;
                 heads = self.repo.fetch()?;
+                heads.rewritten |= rewritten;
                 settings = self.settings(&heads)?;
             }
         }

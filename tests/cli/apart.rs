@@ -153,6 +153,18 @@ fn a_release_is_reverted_and_the_branch_rewritten() {
 }
 
 #[test]
+fn a_rewritten_branch_is_noticed_where_the_settings_name_the_source_branch() {
+    let two = Two::releasing();
+    two.desk.edit(".windlass.yaml", "live:", "sourceBranch: main\nlive:").commit("the source branch");
+    // The repository's HEAD names another one, with the same settings.
+    two.desk.git(&["checkout", "--quiet", "-b", "other"]);
+    let cache = two.desk.repo().join("../cache").display().to_string();
+    two.windlass(&["run", "--cache", &cache]).exits(0);
+    two.live(&["update-ref", "refs/heads/deploy", "deploy~2"]);
+    two.windlass(&["run", "--cache", &cache]).exits(0).tells(&["history-rewritten"]);
+}
+
+#[test]
 fn nothing_goes_to_a_repository_that_only_the_source_names() {
     let two = Two::new();
     for args in [&["run"][..], &["run", "--watch"], &["status"], &["plan"], &["log"], &["approve"], &["eject"]] {
@@ -379,4 +391,40 @@ fn each_repository_gets_its_own_credentials_and_no_other() {
     let (here, there) = (source.address("repo.git"), source.address("live.git"));
     two.desk.git(&["clone", "--quiet", "--bare", &two.url, &root.join("live.git").display().to_string()]);
     two.desk.windlass_with(&["status", "--repo", &here, "--live-repo", &there], &both[..1]).exits(0).tells(&["Healthy"]);
+}
+
+#[test]
+fn each_repository_gets_its_own_key() {
+    use std::os::unix::fs::PermissionsExt;
+    let two = Two::new();
+    let folder = two.desk.repo().parent().unwrap().to_owned();
+    let (tools, seen) = (folder.join("tools"), folder.join("seen"));
+    std::fs::create_dir(&tools).unwrap();
+    // A stand-in that notes how it was called and does what it was asked for here.
+    let script = format!("#!/bin/sh\necho \"$@\" >> {}\nfor last; do :; done\nexec sh -c \"$last\"\n", seen.display());
+    std::fs::write(tools.join("ssh"), script).unwrap();
+    std::fs::set_permissions(tools.join("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    for key in ["one.key", "other.key"] {
+        std::fs::write(folder.join(key), "").unwrap();
+    }
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let (one, other) = (folder.join("one.key").display().to_string(), folder.join("other.key").display().to_string());
+    let (source, live) = (
+        format!("ssh://git@source.example{}", two.desk.repo().display()),
+        format!("ssh://git@live.example{}", two.folder().display()),
+    );
+    let run = |env: &[(&str, &str)]| {
+        let _ = std::fs::remove_file(&seen);
+        two.desk.windlass_with(&["run", "--repo", &source, "--live-repo", &live], env).exits(0);
+        std::fs::read_to_string(&seen).unwrap()
+    };
+    let calls = run(&[("PATH", &path), ("WINDLASS_SSH_KEY", &one), ("WINDLASS_LIVE_SSH_KEY", &other)]);
+    assert!(calls.contains("source.example") && calls.contains("live.example"), "{calls}");
+    for call in calls.lines() {
+        let (own, foreign) = if call.contains("live.example") { ("other.key", "one.key") } else { ("one.key", "other.key") };
+        assert!(call.contains(own) && !call.contains(foreign), "{call}");
+    }
+    assert_eq!(two.subjects(), [WHOLE[0]]);
+    let calls = run(&[("PATH", &path), ("WINDLASS_SSH_KEY", &one)]);
+    assert!(calls.lines().all(|call| call.contains("one.key")), "{calls}");
 }

@@ -120,6 +120,28 @@ fn of_two_who_race_there_one_is_told() {
 }
 
 #[test]
+fn a_rewritten_branch_is_told_though_the_source_was_away() {
+    let world = two();
+    let mut repo = world.apart(Way::Http);
+    repo.fetch().unwrap();
+    let first = repo.write(None, &file_commit("a", "1")).unwrap();
+    let second = repo.write(Some(first), &file_commit("a", "2")).unwrap();
+    repo.push(None, second).unwrap();
+    world.live(&["update-ref", "refs/heads/live", &first.to_string()]);
+    let away = world.folder.path().join("away.git");
+    std::fs::rename(&world.path, &away).unwrap();
+    repo.fetch().unwrap_err();
+    drop(repo);
+    // Nor does it depend on the process.
+    let mut repo = world.apart(Way::Http);
+    repo.fetch().unwrap_err();
+    std::fs::rename(&away, &world.path).unwrap();
+    let heads = repo.fetch().unwrap();
+    assert_eq!((heads.live, heads.rewritten), (Some(first), true));
+    assert!(!repo.fetch().unwrap().rewritten);
+}
+
+#[test]
 fn a_lost_reply_is_found_out_at_the_live_repository() {
     let world = two();
     let mut repo = world.apart(Way::Http);
