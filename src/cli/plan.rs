@@ -84,6 +84,11 @@ pub(super) fn show(terminal: &mut Terminal, forecast: &Forecast, diff: bool) -> 
         }
         before = &planned.commit.live.objects;
     }
+    let later = |planned: &Planned| planned.commit.state.shape.nodes.iter().any(|node| node.starts_with(engine::CHOSEN_LATER));
+    if forecast.planned.iter().any(later) {
+        let text = "Nodes are chosen when a step needs them, among those that have a pod then.";
+        terminal.line(styled(DIM, text));
+    }
     for (number, obstacle) in warnings(forecast) {
         terminal.line(format!("{} commit {number}: {}: {}", styled(YELLOW, "warning:"), obstacle.object, obstacle.text));
         terminal.line(styled(DIM, format!("  = help: {}", obstacle.hint)));
@@ -103,7 +108,9 @@ fn warnings(forecast: &Forecast) -> Vec<(usize, Obstacle)> {
         let (_, all) = planned.pods;
         let live = &planned.commit.live.objects;
         let Ok(size) = render::size(&forecast.rollout, live) else { continue };
-        let mixed = !matches!(planned.commit.state.shape.pods, Pods::Stable) || planned.commit.state.shape.extra.is_some();
+        let mixed = !matches!(planned.commit.state.shape.pods, Pods::Stable)
+            || planned.commit.state.shape.extra.is_some()
+            || !planned.commit.state.shape.nodes.is_empty();
         // Where the cluster alone knows the size, no more pods than that are counted.
         let peak = Peak { size: size.unwrap_or(all), pods: all, mixed };
         for obstacle in obstacles(&forecast.rollout, live, peak) {

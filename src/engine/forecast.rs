@@ -11,6 +11,9 @@ use crate::api::{Metric, Rollout, Style};
 use crate::manifest::ObjectSet;
 use crate::render::{Pods, PodsPhase, RenderError, Selector};
 
+/// What the names of nodes begin with that stand for those that are chosen when a step needs them.
+pub const CHOSEN_LATER: &str = "chosen-at-run-time-";
+
 /// More commits than any release can have.
 const LIMIT: usize = 2_000;
 
@@ -142,7 +145,7 @@ pub fn forecast(
 fn nodes(state: Option<&State>, size: u32) -> Vec<NodeSeen> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let chosen = state.map(|state| state.shape.nodes.clone()).unwrap_or_default();
-    let others = (1..=size).map(|number| format!("chosen-at-run-time-{number:03}")).filter(|name| !chosen.contains(name));
+    let others = (1..=size).map(|number| format!("{CHOSEN_LATER}{number:03}")).filter(|name| !chosen.contains(name));
     let names: Vec<String> = others.take(size.saturating_sub(chosen.len())).collect();
     chosen.into_iter().chain(names).map(|name| NodeSeen { name, ready: true }).collect()
 }

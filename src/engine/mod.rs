@@ -17,7 +17,7 @@ mod words;
 
 pub use command::{Command, Refusal, command, remember};
 pub use decide::{decide, due_looks, next_check, wants_sight};
-pub use forecast::{Planned, forecast};
+pub use forecast::{CHOSEN_LATER, Planned, forecast};
 pub use input::{Counts, Decision, GateFact, History, Hold, Input, Move, NodeSeen, Reason, Seen, Sight, Source};
 pub use judge::{Answer, Look, bounds};
 pub use legs::Ground;
