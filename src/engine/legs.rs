@@ -362,9 +362,7 @@ pub(super) fn resized(rollout: &Rollout, step: u32, shape: &Shape, ground: Groun
 pub(super) fn outgrown(rollout: &Rollout, step: u32, shape: &Shape, ground: Ground) -> Option<u32> {
     let size = match (shape.pods, shape.extra) {
         // Where a step is a choice of nodes, another number of them is not another size of what was chosen.
-        (Pods::Held { size, .. }, _) => {
-            (size != ground.size && !ground.elastic && !ground.kind.splits_nodes()).then_some(size)
-        }
+        (Pods::Held { size, .. }, _) => (size != ground.size && !ground.elastic && !ground.kind.splits_nodes()).then_some(size),
         (_, Some(pods)) => shape.extra_for.filter(|_| pods < ground.target(rollout, step)),
         _ => None,
     };

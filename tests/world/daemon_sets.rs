@@ -69,6 +69,7 @@ impl World {
             mark: state.mark.clone(),
             committed_at: 0,
             now: 0,
+            described: None,
         };
         let sighting = self.cluster.observe(&target).unwrap();
         let counts = sighting.workload.as_ref().map(|workload| Counts {
