@@ -217,3 +217,17 @@ fn settings_that_cannot_be_used() {
     let (cause, _) = refused(observer.observe("argocd", "../../x", &live("apps/shop"), &target()));
     assert!(cause.contains("not a name"), "{cause}");
 }
+
+/// Argo CD's own API tells no pods of a DaemonSet with their nodes; what else can be done is said before any call.
+#[test]
+fn a_daemon_set_is_refused_with_the_way_out() {
+    let server = Argo::held().serve();
+    let answer = look_as(&server, "shop", &Target { kind: "DaemonSet".to_owned(), ..target() });
+    let Err(ObserveError::Refused { cause, hint }) = answer else { panic!("{answer:?}") };
+    let hint = hint.unwrap();
+    assert!(
+        cause.contains("DaemonSet of apps/v1") && hint.contains("`kubernetes`") && !hint.contains("timed"),
+        "{cause}; {hint}"
+    );
+    assert!(server.seen().is_empty());
+}

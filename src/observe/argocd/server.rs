@@ -129,7 +129,7 @@ impl ArgoCdServer {
                     "the argocd observer cannot read {} of {}, only Deployment of apps/v1",
                     target.kind, target.api_version
                 ),
-                hint: Some("observe this app with `timed`".to_owned()),
+                hint: Some(instead(&target.kind).to_owned()),
             });
         }
         for name in [namespace, application, &target.namespace, &target.name] {
@@ -280,6 +280,17 @@ fn is_of_argo(body: &[u8]) -> bool {
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ObserveError> {
     serde_json::from_slice(body)
         .map_err(|_| refused("its answer is not one of Argo CD's API", "check the address: `argocd.server`"))
+}
+
+/// What to do with a kind that Argo CD's own API is not read for.
+fn instead(kind: &str) -> &'static str {
+    match kind {
+        "DaemonSet" => {
+            "its nodes are known to the cluster alone: observe it with `kubernetes`, or with `argocd` by the Kubernetes API; or leave its \
+             batches to its own `maxUnavailable`"
+        }
+        _ => "observe this app with `timed`",
+    }
 }
 
 fn refused(cause: impl Into<String>, hint: &str) -> ObserveError {
