@@ -266,9 +266,9 @@ fn a_daemon_set_goes_node_by_node() {
     let rollout = rollout("agent", "[{replicas: 50%, pause: {}}, {replicas: 100%}]");
     let mut app = App::adopt(&lab, rollout, of("1"));
     app.titles.clear();
-    lab.wait("four endpoints", LONG, || match nodes(&watcher, "agent", Duration::ZERO).1.len() {
-        4 => Ok(()),
-        other => Err(format!("{other}")),
+    lab.wait("four Ready endpoints", LONG, || match watcher.ready_endpoints("agent").last() {
+        Some((_, 4)) => Ok(()),
+        other => Err(format!("{other:?}")),
     });
     let (first, since) = (app.pods(), watcher.now());
     let own = |pods: &BTreeMap<String, (String, String)>| ["node-3", "node-4"].map(|node| pods[node].clone());
@@ -361,9 +361,9 @@ fn a_daemon_set_that_surges_leaves_no_node() {
     let rollout = rollout("surge", "[{replicas: 50%, pause: {}}, {replicas: 100%}]");
     let mut app = App::adopt(&lab, rollout, of("1"));
     app.titles.clear();
-    lab.wait("four endpoints", LONG, || match nodes(&watcher, "surge", Duration::ZERO).1.len() {
-        4 => Ok(()),
-        other => Err(format!("{other}")),
+    lab.wait("four Ready endpoints", LONG, || match watcher.ready_endpoints("surge").last() {
+        Some((_, 4)) => Ok(()),
+        other => Err(format!("{other:?}")),
     });
     let (first, since) = (app.pods(), watcher.now());
     app.source = of("2");
