@@ -10,8 +10,9 @@ use serde_json::Value;
 use windlass::api::{self, Meaning, Rollout};
 use windlass::engine::{self, Command, Counts, Decision, History, Input, Move, NodeSeen, Phase, Seen, Sight, Source, State};
 use windlass::manifest::{self, ObjectSet};
-use windlass::observe::{KubernetesObserver, KubernetesOptions, Observer, Target};
+use windlass::observe::{KubernetesObserver, KubernetesOptions, Observer, Sighting, Target, Workload};
 use windlass::render::Pods;
+use windlass::sim::cluster::Cluster;
 
 use super::program::Program;
 use super::repository::Repository;
@@ -63,6 +64,8 @@ spec:
 struct App<'a> {
     lab: &'a Lab,
     observer: KubernetesObserver,
+    /// It is given the same, and must show the same wherever the release waits.
+    simulated: Cluster,
     rollout: Rollout,
     source: ObjectSet,
     /// The newest commit.
@@ -76,17 +79,17 @@ impl<'a> App<'a> {
     fn adopt(lab: &'a Lab, rollout: Rollout, source: ObjectSet) -> Self {
         let options = KubernetesOptions { kubeconfig: Some(lab.var("KUBECONFIG").into()), ..KubernetesOptions::default() };
         let observer = KubernetesObserver::connect(&options).unwrap();
-        let mut app = Self { lab, observer, rollout, source, last: None, state: None, titles: Vec::new() };
+        let simulated = Cluster::new("shop");
+        let mut app = Self { lab, observer, simulated, rollout, source, last: None, state: None, titles: Vec::new() };
         app.pass();
         let four = |app: &Self| matches!(app.seen(), Seen::Sight(sight) if sight.applied && sight.nodes.len() == 4);
         lab.wait("four nodes", LONG, || if four(&app) { Ok(()) } else { Err(format!("{:?}", app.seen())) });
         app
     }
 
-    fn seen(&self) -> Seen {
-        let Some(state) = &self.state else { return Seen::Unreachable("nothing is there".to_owned()) };
+    fn target(&self, state: &State) -> Target {
         let workload = &self.rollout.workload;
-        let target = Target {
+        Target {
             namespace: "shop".to_owned(),
             api_version: workload.api_version.clone(),
             kind: workload.kind.clone(),
@@ -95,8 +98,28 @@ impl<'a> App<'a> {
             committed_at: 0,
             now: 0,
             described: None,
+        }
+    }
+
+    /// Waits until the real controllers have come to where the simulated ones are.
+    fn compare(&self) {
+        let target = self.target(self.state.as_ref().unwrap());
+        let known = |sighting: Sighting| {
+            let workload = sighting.workload.unwrap_or_default();
+            let Workload { size, replicas, updated, updated_ready, ready, nodes, .. } = workload;
+            (sighting.applied, [size, replicas, updated, updated_ready, ready], nodes)
         };
-        let sighting = match self.observer.observe(&target) {
+        let simulated = known(self.simulated.observe(&target).unwrap());
+        self.lab.wait(&format!("{simulated:?} as simulated"), LONG, || {
+            let real = known(self.observer.observe(&target).map_err(|error| error.to_string())?);
+            if real == simulated { Ok(()) } else { Err(format!("{real:?}")) }
+        });
+        println!("    {:?} on {} nodes, as simulated", simulated.1, simulated.2.len());
+    }
+
+    fn seen(&self) -> Seen {
+        let Some(state) = &self.state else { return Seen::Unreachable("nothing is there".to_owned()) };
+        let sighting = match self.observer.observe(&self.target(state)) {
             Ok(sighting) => sighting,
             Err(error) => return Seen::Unreachable(error.to_string()),
         };
@@ -136,6 +159,8 @@ impl<'a> App<'a> {
             // What an applier prunes.
             self.lab.kubectl(&["-n", "shop", "delete", "daemonset", &second, "--ignore-not-found"]);
         }
+        self.simulated.apply(objects).unwrap();
+        self.simulated.advance(60_000);
         println!("  {}", commit.title);
         self.titles.push(commit.title.clone());
         self.state = Some(State { tree: commit.live.mark.clone(), ..commit.state.clone() });
@@ -163,6 +188,7 @@ impl<'a> App<'a> {
         loop {
             let is = self.pass();
             if is.starts_with(answer) {
+                self.compare();
                 return std::mem::take(&mut self.titles);
             }
             assert!(start.elapsed() < LONG, "{answer} did not come about: {is}\n{}", self.lab.state());
@@ -294,8 +320,12 @@ fn a_daemon_set_goes_node_by_node() {
         Seen::Sight(sight) if sight.nodes.iter().any(|node| node.name == "node-5" && node.ready) => Ok(()),
         other => Err(format!("{other:?}")),
     });
+    app.simulated.set_nodes(5);
+    app.simulated.advance(60_000);
     assert_eq!(app.until("approval"), ["step 1/2, replace up to 3 of 5 pods"], "50 % of 5, rounded up");
     lab.kubectl(&["delete", "node", "node-5"]);
+    app.simulated.set_nodes(4);
+    app.simulated.advance(60_000);
     lab.wait("four nodes again", LONG, || match app.seen() {
         Seen::Sight(sight) if sight.nodes.len() == 4 => Ok(()),
         other => Err(format!("{other:?}")),
