@@ -70,8 +70,11 @@ fn objects(desk: &Desk, commit: &str) -> ObjectSet {
 }
 
 /// Releases version 2, and says for each commit what part of the requests it answers: of plain ones, and of testers'. Where the simulated
-/// world sees it otherwise than the proxy, that fails.
-fn release(strategy: &str, routes: &str) -> Vec<String> {
+/// world sees it otherwise than the proxy, or it is not as `wanted`, that fails.
+fn release(strategy: &str, routes: &str, wanted: &[&str]) {
+    if !nginx::is_there() {
+        return;
+    }
     let desk = desk(strategy, routes);
     let mut cluster = Cluster::new("shop");
     cluster.apply(&objects(&desk, "deploy")).unwrap();
@@ -100,7 +103,7 @@ fn release(strategy: &str, routes: &str) -> Vec<String> {
         }
         told.push(text);
     }
-    told
+    assert_eq!(told, wanted);
 }
 
 fn steps(routing: &str) -> String {
@@ -129,10 +132,7 @@ const PARTITION: [&str; 12] = [
 
 #[test]
 fn an_ingress_of_nginx() {
-    if !nginx::is_there() {
-        return;
-    }
-    let told = release(
+    release(
         &steps("ingress: {classType: nginx, name: shop}"),
         "apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -143,8 +143,8 @@ spec:
   - host: shop.example.com
     http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: shop, port: {number: 80}}}}]}
 ",
+        &PARTITION,
     );
-    assert_eq!(told, PARTITION);
 }
 
 const ROUTE: &str = "apiVersion: gateway.networking.k8s.io/v1
@@ -158,39 +158,31 @@ spec:
 
 #[test]
 fn a_route_of_the_gateway_api() {
-    if !nginx::is_there() {
-        return;
-    }
-    assert_eq!(release(&steps("gateway: {httpRouteName: shop}"), ROUTE), PARTITION);
+    release(&steps("gateway: {httpRouteName: shop}"), ROUTE, &PARTITION);
 }
 
 #[test]
 fn a_virtual_service_of_istio() {
-    if !nginx::is_there() {
-        return;
-    }
-    let told = release(
+    release(
         &steps("customNetworkRefs: [{apiVersion: networking.istio.io/v1, kind: VirtualService, name: shop}]"),
         "apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: shop, namespace: shop}
 spec: {hosts: [shop.example.com], http: [{route: [{destination: {host: shop}}]}]}
 ",
+        &PARTITION,
     );
-    assert_eq!(told, PARTITION);
 }
 
 /// All pods twice: not one request before the step that sends all.
 #[test]
 fn blue_and_green() {
-    if !nginx::is_there() {
-        return;
-    }
     let strategy = "blueGreen: {trafficRoutings: [{service: shop, gracePeriodSeconds: 0, gateway: {httpRouteName: shop}}], steps: [\
                     {replicas: 100%, traffic: 0%, pause: {duration: 0}}, {replicas: 100%, traffic: 100%, pause: {duration: 0}}]}";
-    assert_eq!(
-        release(strategy, ROUTE),
-        [
+    release(
+        strategy,
+        ROUTE,
+        &[
             "step 0/2, label the running pods; all 0 %; testers 0 %",
             "step 1/2, grow to 5 of 5 pods; all 0 %; testers 0 %",
             "step 1/2, shift 0% of requests to 5 of 5 pods; all 0 %; testers 0 %",
@@ -199,6 +191,6 @@ fn blue_and_green() {
             "finalise, the workload's own strategy takes over; all 100 %; testers 100 %",
             "finalise, routes as you wrote them; all 100 %; testers 100 %",
             "release 1 complete; all 100 %; testers 100 %",
-        ]
+        ],
     );
 }

@@ -1,7 +1,7 @@
 //! The world in memory: its controllers against the figures that were seen on real ones, its Git, its metrics.
 
 mod clones;
-mod daemon_sets;
+pub(crate) mod daemon_sets;
 mod figures;
 mod git;
 mod kit;

@@ -361,7 +361,8 @@ fn is_leaving(state: &State) -> bool {
     matches!(state.phase, engine::Phase::RollingBack | engine::Phase::Finalising) || state.rollback.is_some()
 }
 
-fn sight(sighting: Sighting) -> Sight {
+/// What an observer saw, as the engine takes it.
+pub fn sight(sighting: Sighting) -> Sight {
     let counts = sighting.workload.as_ref().map(|workload| Counts {
         size: workload.size,
         replicas: workload.replicas,

@@ -32,6 +32,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use discover::{App, Fresh, Origin};
+pub use gather::sight;
 pub use layout::AppId;
 pub use real::RealWorld;
 pub use say::{Forecast, Sharing, pick};

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use windlass::api::{self, Meaning, Rollout};
-use windlass::engine::{self, Command, Counts, Decision, History, Input, Move, NodeSeen, Phase, Seen, Sight, Source, State};
+use windlass::api::Rollout;
+use windlass::engine::{self, Command, Decision, Input, Move, Phase, Seen, State};
 use windlass::manifest::{self, ObjectSet};
 use windlass::observe::{KubernetesObserver, KubernetesOptions, Observer, Sighting, Target, Workload};
+use windlass::reconcile::sight;
 use windlass::render::Pods;
 use windlass::sim::cluster::Cluster;
 
@@ -18,46 +19,17 @@ use super::program::Program;
 use super::repository::Repository;
 use super::servers::Lab;
 use super::watch::Watcher;
-use super::{argo, flux};
+use super::{argo, flux, kinds};
+use crate::world::daemon_sets::decide_from;
 
 const LONG: Duration = Duration::from_secs(180);
 
 fn objects(name: &str, image: &str, own: &str) -> ObjectSet {
-    let text = format!(
-        "apiVersion: apps/v1
-kind: DaemonSet
-metadata: {{name: {name}, namespace: shop}}
-spec:
-{own}  selector: {{matchLabels: {{app: {name}}}}}
-  template:
-    metadata: {{labels: {{app: {name}}}}}
-    spec: {{containers: [{{name: app, image: \"shop/{name}:{image}\"}}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: {name}, namespace: shop}}
-spec: {{selector: {{app: {name}}}, ports: [{{port: 80}}]}}
-"
-    );
-    manifest::read("workload.yaml", &text).unwrap().into_iter().map(|document| document.object).collect()
+    kinds::objects("DaemonSet", name, image, own, "")
 }
 
 fn rollout(name: &str, steps: &str) -> Rollout {
-    let text = format!(
-        "apiVersion: windlass.dev/v1alpha1
-kind: Rollout
-metadata: {{name: {name}, namespace: shop}}
-spec:
-  workloadRef: {{apiVersion: apps/v1, kind: DaemonSet, name: {name}}}
-  strategy: {{canary: {{steps: {steps}}}}}
-"
-    );
-    let read = api::read("rollout.yaml", &text);
-    assert!(!read.has_errors(), "{:?}", read.findings);
-    match read.documents.into_iter().map(api::Document::into_meaning).next() {
-        Some(Meaning::Rollout(rollout)) => rollout,
-        other => panic!("{other:?}"),
-    }
+    kinds::rollout("DaemonSet", name, &format!("canary: {{steps: {steps}}}"))
 }
 
 /// An app whose commits go straight to the cluster.
@@ -119,36 +91,15 @@ impl<'a> App<'a> {
 
     fn seen(&self) -> Seen {
         let Some(state) = &self.state else { return Seen::Unreachable("nothing is there".to_owned()) };
-        let sighting = match self.observer.observe(&self.target(state)) {
-            Ok(sighting) => sighting,
-            Err(error) => return Seen::Unreachable(error.to_string()),
-        };
-        let counts = sighting.workload.as_ref().map(|workload| Counts {
-            size: workload.size,
-            replicas: workload.replicas,
-            updated: workload.updated,
-            updated_ready: workload.updated_ready,
-            ready: workload.ready,
-        });
-        let nodes = sighting.workload.into_iter().flat_map(|workload| workload.nodes);
-        let nodes = nodes.map(|(name, ready)| NodeSeen { name, ready }).collect();
-        Seen::Sight(Sight { applied: sighting.applied, missing: sighting.missing, counts, revision_label: None, nodes })
+        match self.observer.observe(&self.target(state)) {
+            Ok(sighting) => Seen::Sight(sight(sighting)),
+            Err(error) => Seen::Unreachable(error.to_string()),
+        }
     }
 
     fn with<T>(&self, work: impl FnOnce(&Input<'_>) -> T) -> T {
-        let inputs = BTreeMap::new();
-        work(&Input {
-            rollout: &self.rollout,
-            spec_gone: false,
-            state: self.state.as_ref(),
-            stable: self.last.as_ref().map(|last| &last.stable),
-            candidate: self.last.as_ref().and_then(|last| last.candidate.as_ref()),
-            source: Some(Source { path: "shop", commit: "c", inputs: &inputs, objects: &self.source }),
-            history: History::Ours,
-            seen: Some(self.seen()),
-            looks: &[],
-            now: Timestamp::now(),
-        })
+        let stands = (self.state.as_ref(), self.last.as_ref());
+        decide_from(&self.rollout, &self.source, stands, (self.seen(), Timestamp::now()), work)
     }
 
     fn take(&mut self, commit: Move) {

@@ -17,7 +17,7 @@ use super::watch::Watcher;
 const LONG: Duration = Duration::from_secs(180);
 
 /// A workload of `own` fields with a Service that selects all its pods. `note` stands among the pod's annotations.
-fn objects(kind: &str, name: &str, image: &str, own: &str, note: &str) -> ObjectSet {
+pub(super) fn objects(kind: &str, name: &str, image: &str, own: &str, note: &str) -> ObjectSet {
     let text = format!(
         "apiVersion: apps/v1
 kind: {kind}
@@ -37,7 +37,7 @@ spec: {{selector: {{app: {name}}}, ports: [{{port: 80}}]}}
     manifest::read("workload.yaml", &text).unwrap().into_iter().map(|document| document.object).collect()
 }
 
-fn rollout(kind: &str, name: &str, strategy: &str) -> Rollout {
+pub(super) fn rollout(kind: &str, name: &str, strategy: &str) -> Rollout {
     let strategy = strategy.replace("PAUSE", "pause: {duration: 0}");
     let text = format!(
         "apiVersion: windlass.dev/v1alpha1

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use windlass::api::{self, Meaning, Rollout};
-use windlass::engine::{self, Command, Counts, Decision, History, Input, Move, NodeSeen, Phase, Seen, Sight, Source, State};
+use windlass::engine::{self, Command, Decision, History, Input, Move, Phase, Seen, Source, State};
 use windlass::manifest::{self, ObjectKey, ObjectSet};
 use windlass::observe::{Observer, Target};
+use windlass::reconcile::sight;
 use windlass::sim::Rng;
 use windlass::sim::cluster::Cluster;
 
@@ -31,6 +32,29 @@ fn rollout(steps: &str) -> Rollout {
         Some(Meaning::Rollout(rollout)) => rollout,
         other => panic!("{other:?}"),
     }
+}
+
+/// What the engine is given of an app that stands in its newest commit, where all commits are Windlass' own.
+pub(crate) fn decide_from<T>(
+    rollout: &Rollout,
+    source: &ObjectSet,
+    (state, last): (Option<&State>, Option<&Move>),
+    (seen, now): (Seen, Timestamp),
+    work: impl FnOnce(&Input<'_>) -> T,
+) -> T {
+    let inputs = BTreeMap::new();
+    work(&Input {
+        rollout,
+        spec_gone: false,
+        state,
+        stable: last.map(|last| &last.stable),
+        candidate: last.and_then(|last| last.candidate.as_ref()),
+        source: Some(Source { path: "shop", commit: "c", inputs: &inputs, objects: source }),
+        history: History::Ours,
+        seen: Some(seen),
+        looks: &[],
+        now,
+    })
 }
 
 struct World {
@@ -71,33 +95,12 @@ impl World {
             now: 0,
             described: None,
         };
-        let sighting = self.cluster.observe(&target).unwrap();
-        let counts = sighting.workload.as_ref().map(|workload| Counts {
-            size: workload.size,
-            replicas: workload.replicas,
-            updated: workload.updated,
-            updated_ready: workload.updated_ready,
-            ready: workload.ready,
-        });
-        let nodes = sighting.workload.into_iter().flat_map(|workload| workload.nodes);
-        let nodes = nodes.map(|(name, ready)| NodeSeen { name, ready }).collect();
-        Seen::Sight(Sight { applied: sighting.applied, missing: sighting.missing, counts, revision_label: None, nodes })
+        Seen::Sight(sight(self.cluster.observe(&target).unwrap()))
     }
 
     fn with<T>(&self, work: impl FnOnce(&Input<'_>) -> T) -> T {
-        let inputs = BTreeMap::new();
-        work(&Input {
-            rollout: &self.rollout,
-            spec_gone: false,
-            state: self.state.as_ref(),
-            stable: self.last.as_ref().map(|last| &last.stable),
-            candidate: self.last.as_ref().and_then(|last| last.candidate.as_ref()),
-            source: Some(Source { path: "shop", commit: "c", inputs: &inputs, objects: &self.source }),
-            history: History::Ours,
-            seen: Some(self.seen()),
-            looks: &[],
-            now: self.now(),
-        })
+        let stands = (self.state.as_ref(), self.last.as_ref());
+        decide_from(&self.rollout, &self.source, stands, (self.seen(), self.now()), work)
     }
 
     fn take(&mut self, commit: Move) {
