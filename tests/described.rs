@@ -67,6 +67,7 @@ fn its_pods_reach_what_their_template_names() {
         namespace: None,
         workload: workload.clone(),
         routed: Vec::new(),
+        shared: None,
     };
     let text = format!("{}---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: other}}\nspec: {{}}\n", arena());
     let objects = objects(&text);

@@ -86,6 +86,7 @@ fn every_example_is_tested() {
         "own-kind",
         "plain-deployment",
         "several-rollouts",
+        "shared-routing",
         "stateful-set",
         "styles",
     ];
@@ -184,6 +185,42 @@ fn several_rollouts() {
             "release 1 complete",
         ]
     );
+}
+
+#[test]
+fn shared_routing() {
+    let desk = copy("shared-routing");
+    desk.windlass(&["run"]).exits(0);
+    let entry = "deploy:apps/shop/httproute-entry.yaml";
+    let plain = desk.git(&["show", entry]);
+    assert!(!plain.contains("gray"), "{plain}");
+    desk.edit("apps/shop/cart.yaml", "cart:1.0.0", "cart:1.1.0").commit("cart 1.1.0");
+    let made = release(&desk, "cart", &[], 0);
+    assert_eq!(
+        made,
+        [
+            "step 0/2, label the running pods",
+            "step 1/2, grow to 1 of 4 pods",
+            "step 1/2, shift requests with header `x-env: gray` to 1 of 4 pods; shared routing `testers`",
+            "step 2/2, the Service selects all pods again",
+            "step 2/2, routes as you wrote them",
+            "step 2/2, grow to 4 of 4 pods",
+            "step 2/2, shift to 4 of 4 pods",
+            "finalise, the shared routing `testers` is not needed any more",
+            "finalise, the workload's own strategy takes over",
+            "release 1 complete",
+        ]
+    );
+    assert_eq!(desk.git(&["show", entry]), plain);
+    let at = |subject: &str| {
+        let found = desk.git(&["log", "--format=%H", "--fixed-strings", &format!("--grep={subject}"), "deploy"]);
+        found.lines().next().unwrap().to_owned()
+    };
+    let route = |commit: &str| desk.git(&["show", &format!("{commit}:apps/shop/httproute-entry.yaml")]);
+    let on = at("shared routing `testers`: requests");
+    assert!(route(&on).contains("value: gray"), "{}", route(&on));
+    assert!(!route(&format!("{on}^")).contains("gray"));
+    assert!(route(&at("step 2/2, shift to 4 of 4 pods")).contains("gray"));
 }
 
 #[test]

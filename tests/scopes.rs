@@ -14,7 +14,7 @@ fn workload(name: &str, pod: &str) -> String {
 
 fn member(name: &str) -> Member {
     let workload = WorkloadRef::new("apps/v1", "Deployment", name);
-    Member { name: name.to_owned(), namespace: None, workload, routed: Vec::new() }
+    Member { name: name.to_owned(), namespace: None, workload, routed: Vec::new(), shared: None }
 }
 
 fn objects(text: &str) -> ObjectSet {

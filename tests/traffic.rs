@@ -10,6 +10,7 @@ mod nginx;
 mod providers;
 pub(crate) mod samples;
 mod services;
+pub(crate) mod shared;
 
 use std::collections::BTreeMap;
 
@@ -147,6 +148,7 @@ fn rollout(routings: Vec<TrafficRouting>, steps: Vec<Step>) -> Rollout {
         style: Style::Partition,
         steps,
         routings,
+        shared: None,
         failure_threshold: None,
         extra_metadata: None,
         observe: None,

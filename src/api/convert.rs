@@ -3,7 +3,7 @@
 use super::described::{DescribedKind, FieldPath, StatusPaths};
 use super::document::kruise::{self, HeaderModifier, HttpMatch, NamedMatchKind, PathMatchKind, Strategy, TrafficRouting};
 use super::document::windlass::{self, Gate, NoData, Observe, OnFailure, Step};
-use super::document::{IntOrString, Metadata, alpha, config, repository};
+use super::document::{IntOrString, Metadata, alpha, config, repository, shared};
 use super::model;
 use super::rules;
 
@@ -75,6 +75,7 @@ fn rollout(
     style: model::Style,
 ) -> Result<model::Rollout, Unusable> {
     let paused = strategy.paused;
+    let shared = rules::named(&metadata, &strategy).map(|name| model::SharedUse { name: name.to_owned(), routing: None });
     let metadata_of_extra = strategy.canary.as_ref().and_then(|canary| canary.patch_pod_template_metadata.clone());
     let (steps, routings, threshold, single) = match (strategy.canary, strategy.blue_green) {
         (Some(canary), None) => {
@@ -93,6 +94,7 @@ fn rollout(
         style,
         steps: steps.into_iter().map(step).collect::<Result<_, _>>()?,
         routings: routings.into_iter().map(|one| routing(one, single)).collect::<Result<_, _>>()?,
+        shared,
         extra_metadata: metadata_of_extra
             .filter(|_| style == model::Style::Canary)
             .map(|patch| model::PodMetadata { labels: patch.labels, annotations: patch.annotations }),
@@ -174,6 +176,17 @@ fn routing(routing: TrafficRouting, disable_generate_canary_service: bool) -> Re
         custom: routing.custom_network_refs.into_iter().flatten().map(reference).collect(),
         disable_generate_canary_service,
         scripts: std::collections::BTreeMap::new(),
+    })
+}
+
+pub(crate) fn shared_routing(document: shared::TrafficRouting) -> Result<model::SharedRouting, Unusable> {
+    let strategy = document.spec.strategy;
+    Ok(model::SharedRouting {
+        name: document.metadata.name,
+        routings: document.spec.object_ref.into_iter().map(|one| routing(one, false)).collect::<Result<_, _>>()?,
+        traffic: strategy.weight.map(u32::try_from).transpose().map_err(|_| Unusable("weight"))?,
+        matches: strategy.matches.into_iter().map(http_match).collect(),
+        request_header_modifier: strategy.request_header_modifier.map(header_modifier),
     })
 }
 

@@ -11,6 +11,7 @@ pub mod model;
 mod near;
 mod path;
 mod read;
+mod routing;
 mod rules;
 mod schema;
 mod yaml;

@@ -7,6 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::described::DescribedKind;
+use super::routing::give;
+pub use super::routing::{
+    GatewayRouting, HeaderModifier, HttpMatch, IngressRouting, MatchKind, NamedMatch, SCRIPTS, SharedRouting, SharedUse,
+    StringMatch, TrafficRouting, custom_script, ingress_script,
+};
 
 /// A whole number of pods, or a percentage of the workload's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +59,9 @@ pub struct Rollout {
     pub style: Style,
     pub steps: Vec<Step>,
     pub routings: Vec<TrafficRouting>,
+    /// A routing that it shares with other Rollouts of its directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedUse>,
     /// How many updated pods of a batch may be unready (percent of the updated pods, rounded up).
     pub failure_threshold: Option<Amount>,
     /// Labels and annotations for the pods of the second Deployment (canary style).
@@ -271,37 +279,6 @@ pub enum NoData {
     Fail,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TrafficRouting {
-    /// The stable Service.
-    pub service: String,
-    /// Seconds between a routing change and what may follow it.
-    pub grace_period_seconds: u32,
-    pub ingress: Option<IngressRouting>,
-    pub gateway: Option<GatewayRouting>,
-    /// Objects of other kinds, with their own provider or script.
-    pub custom: Vec<WorkloadRef>,
-    /// Keep to the stable Service alone.
-    pub disable_generate_canary_service: bool,
-    /// The Lua scripts that its routes are made by: paths below [`SCRIPTS`] → text. No document says them: they are files
-    /// of the source, and part of the Rollout in force.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub scripts: BTreeMap<String, String>,
-}
-
-/// Where the source keeps Lua scripts, from its root.
-pub const SCRIPTS: &str = ".windlass/lua";
-
-impl TrafficRouting {
-    /// Where scripts for its routes would be, below [`SCRIPTS`].
-    pub fn wanted_scripts(&self) -> Vec<String> {
-        let custom = self.custom.iter().filter_map(|custom| custom_script(&custom.api_version, &custom.kind));
-        let ingress = self.ingress.iter().filter_map(|ingress| ingress_script(&ingress.class_type));
-        custom.chain(ingress).collect()
-    }
-}
-
 impl Rollout {
     /// Where scripts for its routes would be, below [`SCRIPTS`], each once.
     pub fn wanted_scripts(&self) -> BTreeSet<String> {
@@ -310,108 +287,13 @@ impl Rollout {
 
     /// Gives each routing those of the scripts that it wants.
     pub fn give_scripts(&mut self, scripts: &BTreeMap<String, String>) {
-        for routing in &mut self.routings {
-            let found = |path: String| scripts.get(&path).map(|text| (path.clone(), text.clone()));
-            routing.scripts = routing.wanted_scripts().into_iter().filter_map(found).collect();
-        }
+        give(&mut self.routings, scripts);
     }
 
     /// Takes the scripts out of it.
     pub fn take_scripts(&mut self) -> BTreeMap<String, String> {
         self.routings.iter_mut().flat_map(|routing| std::mem::take(&mut routing.scripts)).collect()
     }
-}
-
-/// The script for objects of a kind (Kruise's `lua_configuration/<group>/<Kind>/trafficRouting.lua`); `None` where these are
-/// no words that a path may hold.
-pub fn custom_script(api_version: &str, kind: &str) -> Option<String> {
-    let group = api_version.split('/').next().unwrap_or_default();
-    (is_path_part(group) && is_path_part(kind)).then(|| format!("{group}/{kind}/trafficRouting.lua"))
-}
-
-/// The script for an Ingress class (Kruise's `lua_configuration/trafficrouting_ingress/<classType>.lua`).
-pub fn ingress_script(class: &str) -> Option<String> {
-    is_path_part(class).then(|| format!("trafficrouting_ingress/{class}.lua"))
-}
-
-fn is_path_part(word: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !word.is_empty() && word.len() <= 253 && !word.starts_with('.') && !word.contains("..") && word.bytes().all(plain)
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct IngressRouting {
-    /// `nginx` where the document names none.
-    pub class_type: String,
-    pub name: String,
-}
-
-/// Routes of the Gateway API by their names; at least one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GatewayRouting {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http_route_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grpc_route_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_route_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tcp_route_name: Option<String>,
-}
-
-impl GatewayRouting {
-    /// Field, kind and name of every route that is named.
-    pub fn routes(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
-        let all = [
-            ("httpRouteName", "HTTPRoute", &self.http_route_name),
-            ("grpcRouteName", "GRPCRoute", &self.grpc_route_name),
-            ("tlsRouteName", "TLSRoute", &self.tls_route_name),
-            ("tcpRouteName", "TCPRoute", &self.tcp_route_name),
-        ];
-        all.into_iter().filter_map(|(field, kind, name)| Some((field, kind, name.as_deref()?)))
-    }
-}
-
-/// One alternative of a step's `matches`: all its parts must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HttpMatch {
-    pub path: Option<StringMatch>,
-    pub headers: Vec<NamedMatch>,
-    pub query_params: Vec<NamedMatch>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StringMatch {
-    /// `Exact`, `PathPrefix` or `RegularExpression`.
-    pub kind: MatchKind,
-    pub value: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NamedMatch {
-    pub kind: MatchKind,
-    pub name: String,
-    pub value: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MatchKind {
-    Exact,
-    PathPrefix,
-    RegularExpression,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HeaderModifier {
-    pub set: Vec<(String, String)>,
-    pub add: Vec<(String, String)>,
-    pub remove: Vec<String>,
 }
 
 /// A repository's own settings (`.windlass.yaml`), with the defaults filled in.

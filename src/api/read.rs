@@ -48,7 +48,7 @@ impl ReadResult {
 /// A document that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// `Rollout`, `Repository` or `Config`.
+    /// `Rollout`, `TrafficRouting`, `Repository` or `Config`.
     pub kind: String,
     /// `metadata.name`, where it can be read.
     pub name: Option<String>,
@@ -70,6 +70,7 @@ pub enum Meaning {
     Rollout(model::Rollout),
     Repository(model::Repository),
     Config(model::Config),
+    TrafficRouting(model::SharedRouting),
 }
 
 impl Document {
@@ -104,6 +105,17 @@ impl Document {
     pub(crate) fn diagnostic(&self, finding: Finding) -> Diagnostic {
         let (place, _) = self.root.locate(&finding.path, finding.at_key);
         self.text.diagnostic(place, finding)
+    }
+
+    /// Where a Rollout names the routing that it shares.
+    pub(crate) fn shared_path(&self) -> Path {
+        for form in ["canary", "blueGreen"] {
+            let at = Path::of(&["spec", "strategy", form, "trafficRoutingRef"]);
+            if self.root.locate(&at, false).1 {
+                return at;
+            }
+        }
+        Path::of(&["metadata", "annotations", rules::SHARED])
     }
 
     pub(crate) fn workload_path(&self) -> Path {
@@ -163,6 +175,7 @@ enum Kind {
     Config,
     Kruise,
     Alpha,
+    TrafficRouting,
 }
 
 struct Reader<'a> {
@@ -240,6 +253,10 @@ impl Reader<'_> {
             Kind::Config => {
                 let meaning = self.typed(root, &schema::CONFIG, rules::config, convert::config);
                 ("Config", meaning.map(Meaning::Config))
+            }
+            Kind::TrafficRouting => {
+                let meaning = self.typed(root, &schema::TRAFFIC_ROUTING, rules::shared_routing, convert::shared_routing);
+                ("TrafficRouting", meaning.map(Meaning::TrafficRouting))
             }
         };
         match meaning {
@@ -333,14 +350,18 @@ fn recognise(api_version: &str, kind: &str) -> Result<Option<Kind>, Finding> {
         (WINDLASS, "Rollout", "v1alpha1") => Ok(Some(Kind::Rollout)),
         (WINDLASS, "Repository", "v1alpha1") => Ok(Some(Kind::Repository)),
         (WINDLASS, "Config", "v1alpha1") => Ok(Some(Kind::Config)),
-        (WINDLASS, "Rollout" | "Repository" | "Config", _) => Err(unknown("apiVersion", api_version, &["windlass.dev/v1alpha1"])),
-        (WINDLASS, _, _) => Err(unknown("kind", kind, &["Rollout", "Repository", "Config"])),
+        (WINDLASS, "TrafficRouting", "v1alpha1") | (KRUISE, "TrafficRouting", "v1alpha1") => Ok(Some(Kind::TrafficRouting)),
+        (KRUISE, "TrafficRouting", _) => Err(unknown("apiVersion", api_version, &["rollouts.kruise.io/v1alpha1"])),
+        (WINDLASS, "Rollout" | "Repository" | "Config" | "TrafficRouting", _) => {
+            Err(unknown("apiVersion", api_version, &["windlass.dev/v1alpha1"]))
+        }
+        (WINDLASS, _, _) => Err(unknown("kind", kind, &["Rollout", "Repository", "Config", "TrafficRouting"])),
         (KRUISE, "Rollout", "v1beta1") => Ok(Some(Kind::Kruise)),
         (KRUISE, "Rollout", "v1alpha1") => Ok(Some(Kind::Alpha)),
         (KRUISE, "Rollout", _) => {
             Err(unknown("apiVersion", api_version, &["rollouts.kruise.io/v1beta1", "rollouts.kruise.io/v1alpha1"]))
         }
-        (KRUISE, "BatchRelease" | "TrafficRouting" | "RolloutHistory", _) => Ok(None),
+        (KRUISE, "BatchRelease" | "RolloutHistory", _) => Ok(None),
         (KRUISE, _, _) => Err(unknown("kind", kind, &["Rollout"])),
         (_, "Rollout", _) if group != "argoproj.io" && near::nearest(group, [WINDLASS, KRUISE]).is_some() => {
             let known = ["windlass.dev/v1alpha1", "rollouts.kruise.io/v1beta1", "rollouts.kruise.io/v1alpha1"];

@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use super::document::{alpha, config, kruise, repository, windlass};
+use super::document::{alpha, config, kruise, repository, shared, windlass};
 
 /// A document that has a published schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,15 +19,18 @@ pub enum SchemaKind {
     Config,
     /// `rollouts.kruise.io/v1beta1` Rollout.
     KruiseRollout,
+    /// `windlass.dev/v1alpha1` TrafficRouting; that of `rollouts.kruise.io/v1alpha1` says the same.
+    TrafficRouting,
 }
 
 impl SchemaKind {
     /// All of them, with the name by which `windlass schema` and the files in `schema/` know them.
-    pub const ALL: [(&'static str, Self); 4] = [
+    pub const ALL: [(&'static str, Self); 5] = [
         ("rollout", Self::Rollout),
         ("repository", Self::Repository),
         ("config", Self::Config),
         ("kruise-rollout", Self::KruiseRollout),
+        ("traffic-routing", Self::TrafficRouting),
     ];
 
     /// The kind of that name.
@@ -43,6 +46,7 @@ pub fn schema(kind: SchemaKind) -> Value {
         SchemaKind::Repository => (&*REPOSITORY, WINDLASS, "Repository"),
         SchemaKind::Config => (&*CONFIG, WINDLASS, "Config"),
         SchemaKind::KruiseRollout => (&*KRUISE, "rollouts.kruise.io/v1beta1", "Rollout"),
+        SchemaKind::TrafficRouting => (&*TRAFFIC_ROUTING, WINDLASS, "TrafficRouting"),
     };
     let mut schema = schema.clone();
     for (pointer, constant) in [("/properties/apiVersion", api_version), ("/properties/kind", document)] {
@@ -60,6 +64,7 @@ pub(crate) static REPOSITORY: LazyLock<Value> = LazyLock::new(generate::<reposit
 pub(crate) static CONFIG: LazyLock<Value> = LazyLock::new(generate::<config::Config>);
 pub(crate) static KRUISE: LazyLock<Value> = LazyLock::new(generate::<kruise::Rollout>);
 pub(crate) static ALPHA: LazyLock<Value> = LazyLock::new(generate::<alpha::Rollout>);
+pub(crate) static TRAFFIC_ROUTING: LazyLock<Value> = LazyLock::new(generate::<shared::TrafficRouting>);
 
 fn generate<T: JsonSchema>() -> Value {
     let schema: Schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();

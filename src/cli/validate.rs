@@ -94,7 +94,7 @@ pub fn run(paths: &[PathBuf], metric_sources: Option<&[String]>) -> Outcome {
     }
     let mut by_folder: BTreeMap<&Path, Vec<&Document>> = BTreeMap::new();
     for (folder, document) in &walk.documents {
-        if matches!(document.meaning(), Meaning::Rollout(_)) {
+        if matches!(document.meaning(), Meaning::Rollout(_) | Meaning::TrafficRouting(_)) {
             by_folder.entry(folder).or_default().push(document);
         }
     }

@@ -103,7 +103,7 @@ fn left_after(rollout: &Rollout, step: u32, of: u32) -> u32 {
 fn within_step(input: &Input<'_>, step: u32, of: u32, ground: Ground, shape: &Shape) -> Option<(Leg, Shape)> {
     let rollout = input.rollout;
     let wanted = left_after(rollout, step, of);
-    if shape.routes != Routes::Stable || wanted == 0 {
+    if shape.routes != Routes::Stable || shape.shared.is_some() || wanted == 0 {
         return Some(legs::roll_back(rollout, shape, ground));
     }
     let to = |pods: Pods| Some((Leg::RollbackPods, Shape { pods, union: true, ..shape.clone() }));

@@ -129,6 +129,8 @@ pub(super) fn updated(shape: &Shape, size: u32) -> u32 {
 
 /// The next move inside `step`, or `None` when the shape is what the step wants.
 /// `narrow` is the label by which stable pods are told apart.
+///
+/// A routing that is shared with others comes in force with the first step's requests: once new pods are there.
 pub(super) fn within_step(
     rollout: &Rollout,
     step: u32,
@@ -136,6 +138,19 @@ pub(super) fn within_step(
     shape: &Shape,
     narrow: Option<&Selector>,
 ) -> Option<(Leg, Shape)> {
+    let shared = rollout.shared.as_ref().map(|shared| shared.name.clone());
+    if step == 0 || usize::try_from(step).unwrap_or(usize::MAX) > rollout.steps.len() {
+        return None;
+    }
+    match own_move(rollout, step, ground, shape, narrow) {
+        Some((Leg::Shift, next)) => Some((Leg::Shift, Shape { shared, ..next })),
+        None if shape.shared != shared => Some((Leg::Shift, Shape { shared, ..shape.clone() })),
+        other => other,
+    }
+}
+
+/// The same, of what is the Rollout's own.
+fn own_move(rollout: &Rollout, step: u32, ground: Ground, shape: &Shape, narrow: Option<&Selector>) -> Option<(Leg, Shape)> {
     let index = usize::try_from(step).unwrap_or(usize::MAX).saturating_sub(1);
     let wanted = rollout.steps.get(index)?;
     let before = match shape.pods {
@@ -227,7 +242,12 @@ fn route(shape: &mut Shape, step: &Step, narrow: Option<&Selector>) {
 ///
 /// Where all pods are there twice (blueGreen), requests go to the new ones first, and back to the stable Service when there are
 /// no others (Kruise, reference 2.6).
+///
+/// A routing that is shared with others is let go of first (Kruise's finalizer, `doFinalising`).
 pub(super) fn finalise(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Leg, Shape) {
+    if shape.shared.is_some() {
+        return (Leg::Unroute, Shape { shared: None, ..shape.clone() });
+    }
     if ground.kind.splits_nodes() {
         return nodes::finalise(ground, shape).unwrap_or((Leg::Complete, Shape::stable(true)));
     }
@@ -263,8 +283,8 @@ pub(super) fn finalise(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Leg
 ///
 /// Held pods serve, yet count as unavailable: their replacements come first where the user lets pods surge.
 pub(super) fn roll_back(rollout: &Rollout, shape: &Shape, ground: Ground) -> (Leg, Shape) {
-    if shape.routes != Routes::Stable {
-        return (Leg::RollbackRoutes, Shape { routes: Routes::Stable, ..shape.clone() });
+    if shape.routes != Routes::Stable || shape.shared.is_some() {
+        return (Leg::RollbackRoutes, Shape { routes: Routes::Stable, shared: None, ..shape.clone() });
     }
     if ground.kind.splits_nodes() {
         return nodes::roll_back(ground, shape).unwrap_or((Leg::RollbackEnd, Shape::stable(shape.stable_labelled)));

@@ -41,6 +41,7 @@ pub(super) fn commit(
     let rendered = Slots { stable: &slots.stable, candidate: slots.candidate.as_ref() };
     let live = render::live(input.rollout, rendered, &state.shape)?;
     let before = input.state.map(|state| &state.shape);
+    why.extend(words::shares(input.rollout, &state, before));
     let title = words::title(input.rollout, &state, leg, before);
     let approvals = input.state.filter(|_| leg != Leg::Note).map(|state| state.approvals.clone()).unwrap_or_default();
     state.mark.clone_from(&live.mark);
@@ -89,7 +90,11 @@ pub(super) fn plan(rollout: &Rollout) -> String {
         Some(mirror) => json!([step.replicas, step.traffic, step.matches, step.request_header_modifier, mirror]),
     };
     let steps: Vec<Value> = rollout.steps.iter().map(step).collect();
-    digest(&json!([rollout.style, rollout.routings, steps])).chars().take(16).collect()
+    let plan = match &rollout.shared {
+        None => json!([rollout.style, rollout.routings, steps]),
+        Some(shared) => json!([rollout.style, rollout.routings, steps, shared.name]),
+    };
+    digest(&plan).chars().take(16).collect()
 }
 
 /// The stable slot after a sync in the middle of a release: what the sync changed is taken over where both versions had the

@@ -167,5 +167,7 @@ pub(super) fn grace(state: &State, rollout: &Rollout) -> i64 {
     if !routed {
         return 0;
     }
-    rollout.routings.iter().map(|routing| i64::from(routing.grace_period_seconds)).max().unwrap_or(0)
+    let shared = rollout.shared.as_ref().and_then(|shared| shared.routing.as_ref());
+    let own = rollout.routings.iter().map(|routing| routing.grace_period_seconds);
+    i64::from(own.chain(shared.map(|routing| routing.grace_period_seconds())).max().unwrap_or(0))
 }

@@ -39,9 +39,13 @@ pub(super) fn title(rollout: &Rollout, state: &State, leg: Leg, before: Option<&
             },
         },
         Leg::Shift if state.phase == Phase::Finalising => "finalise, all requests to the new version".to_owned(),
-        Leg::Shift => shift(&at, state, before),
+        Leg::Shift => shift(&at, state, before) + &sharing(state, before),
         Leg::Widen if state.phase == Phase::Finalising => "finalise, the Service selects all pods again".to_owned(),
         Leg::Widen => format!("{at}, the Service selects all pods again"),
+        Leg::Unroute if shared(state) != before.and_then(|before| before.shared.as_deref()) => {
+            let name = before.and_then(|before| before.shared.as_deref()).unwrap_or_default();
+            format!("finalise, the shared routing `{name}` is not needed any more")
+        }
         Leg::Unroute if state.phase == Phase::Finalising => "finalise, routes as you wrote them".to_owned(),
         Leg::Unroute => format!("{at}, routes as you wrote them"),
         Leg::Resume => format!("finalise, the workload's own strategy takes over{}", canary_nodes(&state.shape)),
@@ -78,11 +82,32 @@ fn shift(at: &str, state: &State, before: Option<&Shape>) -> String {
         let (requests, changes) = traffic::describe_parts(&state.shape.routes);
         let changes = changes.map(|changes| format!("; {changes}")).unwrap_or_default();
         format!("{at}, shift {requests} to {pods}{changes}")
-    } else if before.is_some_and(|before| before.pods == state.shape.pods) {
+    } else if before.is_some_and(|before| before.pods == state.shape.pods && before.shared == state.shape.shared) {
         format!("{at}, as before")
     } else {
         format!("{at}, shift to {pods}")
     }
+}
+
+fn shared(state: &State) -> Option<&str> {
+    state.shape.shared.as_deref()
+}
+
+/// That a routing which is shared with other Rollouts is needed from now on, or is not any more.
+fn sharing(state: &State, before: Option<&Shape>) -> String {
+    let then = before.and_then(|before| before.shared.as_deref());
+    match (shared(state), then) {
+        (now, then) if now == then => String::new(),
+        (Some(name), _) => format!("; shared routing `{name}`"),
+        (None, then) => format!("; without the shared routing `{}`", then.unwrap_or_default()),
+    }
+}
+
+/// What the shared routing does that the app needs from now on.
+pub(super) fn shares(rollout: &Rollout, state: &State, before: Option<&Shape>) -> Option<String> {
+    let routing = rollout.shared.as_ref()?.routing.as_ref()?;
+    let is_new = shared(state) == Some(routing.name.as_str()) && shared(state) != before.and_then(|one| one.shared.as_deref());
+    is_new.then(|| format!("The shared routing `{}`: {}.", routing.name, traffic::describe_shared(routing)))
 }
 
 /// Pods of the second Deployment.

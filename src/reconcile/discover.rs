@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::layout::{AppId, recorded_apps};
 use super::rest::Rest;
 use super::shared::{self, Directory};
-use super::spec::Found;
+use super::spec::Several;
 use super::tree::GitTree;
 use super::{Memory, Trouble, layout, scripts};
 use crate::api::{Repository, Rollout, SCRIPTS};
@@ -38,7 +38,7 @@ pub(super) struct Reading {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Rollouts {
     One(Box<Rollout>),
-    Several(Vec<Found>),
+    Several(Several),
 }
 
 /// What is known of an app's source.
@@ -277,7 +277,7 @@ impl Reading {
     fn is_of(&self, name: &str) -> bool {
         match &self.rollouts {
             Rollouts::One(rollout) => rollout.name == name,
-            Rollouts::Several(found) => found.iter().any(|found| found.name == name),
+            Rollouts::Several(several) => several.found.iter().any(|found| found.name == name),
         }
     }
 }
@@ -394,7 +394,7 @@ fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Readin
     let chart = &options.chart;
     let inputs = &mut rendered.inputs;
     let mut rollouts = match super::spec::several(&rendered.rollouts, &objects, tree, inputs)? {
-        Some(found) => Rollouts::Several(found),
+        Some(several) => Rollouts::Several(several),
         None => Rollouts::One(Box::new(super::spec::the_rollout(directory, &rendered.rollouts, &objects, tree, inputs)?)),
     };
     let open = match &mut rollouts {
@@ -404,7 +404,7 @@ fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Readin
             }
             rollout.allow_secrets
         }
-        Rollouts::Several(found) => {
+        Rollouts::Several(Several { found, .. }) => {
             for found in found.iter_mut() {
                 let trouble = found.rollout.as_ref().ok().and_then(|rollout| fault(directory, rollout, &objects, chart.as_ref()));
                 if let Some(trouble) = trouble {
@@ -421,7 +421,7 @@ fn read(tree: &GitTree<'_>, directory: &str, options: &Options) -> Result<Readin
     }
     match &rollouts {
         Rollouts::One(rollout) => track(&mut objects, rollout, false),
-        Rollouts::Several(found) => {
+        Rollouts::Several(Several { found, .. }) => {
             for rollout in found.iter().flat_map(|found| &found.rollout) {
                 track(&mut objects, rollout, true);
             }

@@ -182,6 +182,16 @@ pub fn read_slot(repo: &dyn Repo, commit: Oid, app: &AppId, slot: &str) -> Resul
     read_objects(repo, commit, &join(&app.home(), slot), SUFFIX)
 }
 
+/// The files that hold objects in a home, as slots are written.
+pub(super) fn slot_files(objects: &ObjectSet) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
+    files(objects, SUFFIX)
+}
+
+/// Reads what [`slot_files`] wrote.
+pub(super) fn read_slots(repo: &dyn Repo, commit: Oid, directory: &str) -> Result<Option<ObjectSet>, Trouble> {
+    read_objects(repo, commit, directory, SUFFIX)
+}
+
 /// Reads the objects of a live path.
 pub fn read_live(repo: &dyn Repo, commit: Oid, path: &str) -> Result<Option<ObjectSet>, Trouble> {
     read_objects(repo, commit, path, ".yaml")

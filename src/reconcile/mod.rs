@@ -22,6 +22,7 @@ pub mod scripts;
 mod shared;
 mod spec;
 mod surroundings;
+mod switch;
 mod tend;
 mod tree;
 mod trouble;

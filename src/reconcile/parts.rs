@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Trouble;
 use super::layout::{self, AppId};
+use super::switch::Switch;
 use crate::engine::{SourceFacts, State};
 use crate::git::{Change, Entry, EntryKind, Oid, Repo};
 use crate::manifest::{ObjectKey, ObjectSet};
@@ -25,7 +26,7 @@ const SUFFIX: &str = ".yaml";
 pub(super) struct Record {
     pub version: u32,
     pub source: SourceFacts,
-    /// Digest of the objects.
+    /// Digest of the objects, as they are where no shared routing changes them.
     pub digest: String,
     /// Name → Git's id of the content.
     pub files: BTreeMap<String, String>,
@@ -47,6 +48,13 @@ impl Record {
     pub(super) fn change(&self, path: &str) -> Result<Change, Trouble> {
         Ok(Change::File { path: layout::join(&layout::rest_home(path), "record"), content: layout::pretty(self)? })
     }
+}
+
+/// The change that writes the home of a rest: its record, and the routings that Rollouts share.
+pub(super) fn home(path: &str, record: &Record, switch: &Switch) -> Result<Change, Trouble> {
+    let mut files = switch.files()?;
+    files.insert("record".to_owned(), layout::pretty(record)?);
+    Ok(Change::Directory { directory: layout::rest_home(path), files })
 }
 
 /// Everything that is recorded of one live path at one commit.

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::layout::{self, AppId};
 use super::parts::{self, Parts, Record};
+use super::switch;
 use super::{Trouble, apart};
 use crate::api::{Author, Rollout};
 use crate::engine::{Leg, Move, State};
@@ -59,8 +60,16 @@ pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>,
             state.files = Vec::new();
         }
     }
-    let root = repo.tree_of(parent, &changes)?;
+    let mut root = repo.tree_of(parent, &changes)?;
     state.tree = layout::part_id(repo, root, &frame.app.path, &state.files)?;
+    let mut why = step.why.clone();
+    if let (Some(parent), Some(_)) = (parent, frame.files) {
+        let turn = switch::turn(repo, parent, root, frame.app, &state)?;
+        if !turn.changes.is_empty() {
+            root = repo.tree_of(Some(parent), &[vec![Change::Root { tree: root }], turn.changes].concat())?;
+        }
+        why.extend(turn.why);
+    }
     state.parent = parent.map(|parent| parent.to_string());
     let home = layout::home_files(&state, frame.rollout, &step.stable, step.candidate.as_ref())?;
     // What is written already is not written again.
@@ -71,7 +80,7 @@ pub(super) fn write(repo: &mut dyn Repo, parent: Option<Oid>, frame: &Frame<'_>,
     };
     let (stable, candidate) = (slot(repo, "stable")?, slot(repo, "candidate")?);
     let subject = format!("{}: {}", frame.app.name, step.title);
-    let message = step.why.iter().fold(Message::new(&subject), |message, why| message.paragraph(why));
+    let message = why.iter().fold(Message::new(&subject), |message, why| message.paragraph(why));
     let elsewhere = repo.is_apart().then(|| repo.address());
     let message = trailers(message, frame, step, &state, (stable, candidate, elsewhere)).map_err(defect)?;
     let author = Person { name: frame.author.name.clone(), email: frame.author.email.clone() };
@@ -106,6 +115,7 @@ fn part(
             }
         }
         if !own.is_empty() {
+            switch::recorded(repo, parent, path)?.unwrap_or_default().take_back(&mut left)?;
             record.digest = render::set_digest(&left);
             record.parent = Some(parent.to_string());
             changes.push(record.change(path)?);
@@ -164,7 +174,9 @@ pub(super) fn eject(
             // The new files stand in the next commit only.
             let before = parts::objects_by_file(repo, parent, &app.path, loose)?;
             let all = before.values().flat_map(ObjectSet::values).chain(objects.values());
-            record.digest = render::set_digest(&all.cloned().collect());
+            let mut all: ObjectSet = all.cloned().collect();
+            switch::recorded(repo, parent, &app.path)?.unwrap_or_default().take_back(&mut all)?;
+            record.digest = render::set_digest(&all);
             record.parent = Some(parent.to_string());
             changes.push(record.change(&app.path)?);
         }

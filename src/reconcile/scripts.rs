@@ -1,6 +1,6 @@
 //! Lua scripts of the source, `.windlass/lua/…`: found for a Rollout, and noticed when they change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::Trouble;
@@ -11,19 +11,19 @@ use crate::manifest::ObjectSet;
 use crate::render::{RenderError, traffic};
 use crate::source::{SourceError, Tree};
 
-/// The scripts that the source has for the routes of a Rollout: paths below `.windlass/lua` → text. `inputs` gets the
+/// The scripts that the source has for routes, of those that are `wanted`: paths below `.windlass/lua` → text. `inputs` gets the
 /// identity of every place that was looked at: `""` where nothing is, since a script that appears counts, too.
 ///
 /// # Errors
 /// A script that is no plain file, is too long, or is not UTF-8.
 pub fn find(
     tree: &dyn Tree,
-    rollout: &Rollout,
+    wanted: &BTreeSet<String>,
     inputs: &mut BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, SourceError> {
     let mut found = BTreeMap::new();
-    for wanted in rollout.wanted_scripts() {
-        let path = join(SCRIPTS, &wanted);
+    for wanted in wanted {
+        let path = join(SCRIPTS, wanted);
         let identity = tree.identity(&path)?;
         if identity.is_some() {
             let refused = |cause: String| SourceError::Refused { path: path.clone(), cause };
@@ -32,7 +32,7 @@ pub fn find(
                 return Err(refused(format!("the script has {} bytes, and may have {LONGEST_SCRIPT}", content.len())));
             }
             let text = String::from_utf8(content).map_err(|_| refused("the script is not UTF-8".to_owned()))?;
-            found.insert(wanted, text);
+            found.insert(wanted.clone(), text);
         }
         inputs.insert(path, identity.unwrap_or_default());
     }

@@ -7,7 +7,9 @@ use super::Trouble;
 use super::discover::{App, Fresh, Origin, Reading, Rollouts};
 use super::layout::{self, AppId};
 use super::parts::{self, Parts};
-use super::spec::Found;
+use super::spec::{Found, Several};
+use super::switch::{self, Switch};
+use crate::api::SharedRouting;
 use crate::engine::State;
 use crate::git::{Heads, Oid, Repo};
 use crate::manifest::ObjectSet;
@@ -21,6 +23,8 @@ pub struct Directory {
     /// The source directory.
     pub directory: String,
     pub scopes: Scopes,
+    /// Routings that its Rollouts can share.
+    pub routings: Vec<SharedRouting>,
     /// The source commit.
     pub commit: String,
     /// All that it renders to.
@@ -45,10 +49,12 @@ pub(super) fn apps(
     reading: &Reading,
     mut recorded: BTreeMap<String, Result<State, Trouble>>,
 ) -> Result<Vec<App>, Trouble> {
-    let found = match &reading.rollouts {
-        Rollouts::Several(found) => found.clone(),
+    let Several { found, routings } = match &reading.rollouts {
+        Rollouts::Several(several) => several.clone(),
         Rollouts::One(rollout) => {
-            vec![Found { name: rollout.name.clone(), member: Some(Member::of(rollout)), rollout: Ok((**rollout).clone()) }]
+            let member = Some(Member::of(rollout));
+            let found = vec![Found { name: rollout.name.clone(), member, rollout: Ok((**rollout).clone()) }];
+            Several { found, routings: Vec::new() }
         }
     };
     let mut known: BTreeMap<String, Member> = BTreeMap::new();
@@ -92,13 +98,21 @@ pub(super) fn apps(
         members.push(member.clone());
     }
     members.sort_by(|one, other| one.name.cmp(&other.name));
-    let scopes = Scopes::of(&reading.objects, &members);
+    // A routing that the source has no more is nobody's until the rest has brought its routes back.
+    let known = match place.heads.live {
+        Some(live) => switch::recorded(place.repo, live, place.path)?.unwrap_or_default(),
+        None => Switch::default(),
+    };
+    let leaving = known.in_force().filter(|old| routings.iter().all(|routing| routing.name != old.name));
+    let common: Vec<SharedRouting> = routings.iter().chain(leaving).cloned().collect();
+    let scopes = Scopes::beside(&reading.objects, &members, &common);
     for conflict in scopes.conflicts() {
-        let others = conflict.others.iter().map(|other| format!("`{other}`")).collect::<Vec<_>>().join(" and ");
         let text = format!(
-            "{}: Rollout `{}` routes by {}, which reaches the pods of Rollout {others} too: its steps would change their requests. Give \
-             each Rollout one of its own",
-            place.directory, conflict.rollout, conflict.object
+            "{}: Rollout `{}` routes by {}, which {}: its steps would change their requests. Give each Rollout one of its own",
+            place.directory,
+            conflict.rollout,
+            conflict.object,
+            conflict.cause()
         );
         troubles.entry(conflict.rollout.clone()).or_insert(Trouble::Invalid(text));
     }
@@ -106,6 +120,7 @@ pub(super) fn apps(
         path: place.path.to_owned(),
         directory: place.directory.to_owned(),
         scopes,
+        routings,
         commit: place.heads.source.to_string(),
         objects: reading.objects.clone(),
         inputs: reading.inputs.clone(),

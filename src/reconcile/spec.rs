@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{Trouble, kinds, scripts};
 use crate::api::{
-    self, DescribedKind, Diagnostic, Document, Known, Meaning, Metric, ObjectName, Repository, Rollout, WorkloadRef,
+    self, DescribedKind, Diagnostic, Document, Known, Meaning, Metric, ObjectName, Repository, Rollout, SharedRouting, SharedUse,
+    WorkloadRef,
 };
 use crate::manifest::ObjectSet;
 use crate::metrics::template;
 use crate::render::scope::Member;
+use crate::render::traffic;
 use crate::source::{self, Chart, Options, RendererKind, Tree};
 
 /// The Rollout of a source directory, judged together with the objects beside it, with the source's scripts for its routes.
@@ -33,7 +35,7 @@ pub(super) fn the_rollout(
     let mut scripts = BTreeMap::new();
     for document in &documents {
         if let Meaning::Rollout(rollout) = document.meaning() {
-            scripts.extend(scripts::find(tree, rollout, inputs)?);
+            scripts.extend(scripts::find(tree, &rollout.wanted_scripts(), inputs)?);
             findings.extend(api::missing_scripts(document, &|path| scripts.contains_key(path)));
         }
     }
@@ -123,17 +125,27 @@ pub struct Found {
     pub rollout: Result<Rollout, Trouble>,
 }
 
-/// The Rollouts of a directory, each judged by itself together with the objects beside it; `None` where there are not several.
+/// The Rollouts of a directory that is shared.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Several {
+    pub found: Vec<Found>,
+    /// What they share beside the objects, by name.
+    pub routings: Vec<SharedRouting>,
+}
+
+/// The Rollouts of a directory, each judged by itself together with the objects beside it; `None` where there are not several,
+/// and no routing that more could share.
 ///
 /// # Errors
-/// One has no name, or two have the same: nobody can tell whose the objects are.
+/// One has no name, or two have the same: nobody can tell whose the objects are. A shared routing cannot be used.
 pub(super) fn several(
     files: &[(String, String)],
     objects: &ObjectSet,
     tree: &dyn Tree,
     inputs: &mut BTreeMap<String, String>,
-) -> Result<Option<Vec<Found>>, Trouble> {
+) -> Result<Option<Several>, Trouble> {
     let known = known(objects);
+    let (shared, routings) = shared_routings(files, objects, tree, inputs)?;
     let mut found: Vec<Found> = Vec::new();
     let mut unnamed = None;
     for (path, text) in files {
@@ -142,12 +154,14 @@ pub(super) fn several(
         lines.extend(read.broken.iter().map(|broken| broken.line));
         for document in &read.documents {
             let Meaning::Rollout(rollout) = document.meaning() else { continue };
-            let mut findings = api::validate_together(&[document], &known, None);
-            let scripts = scripts::find(tree, rollout, inputs)?;
+            let together: Vec<&Document> = shared.iter().chain([document]).collect();
+            let mut findings = api::validate_together(&together, &known, None);
+            let scripts = scripts::find(tree, &rollout.wanted_scripts(), inputs)?;
             findings.extend(api::missing_scripts(document, &|path| scripts.contains_key(path)));
             findings.retain(Diagnostic::is_error);
             let mut rollout = rollout.clone();
             rollout.give_scripts(&scripts);
+            rollout.shared = rollout.shared.map(|shared| told(&shared.name, &routings));
             let query = |metric: &Metric| {
                 let error = template::check(&metric.query).err()?;
                 Some(Trouble::Invalid(format!("{path}: metric `{}`: {error}", metric.name)))
@@ -174,7 +188,7 @@ pub(super) fn several(
             }
         }
     }
-    if found.len() + usize::from(unnamed.is_some()) < 2 {
+    if routings.is_empty() && found.len() + usize::from(unnamed.is_some()) < 2 {
         return Ok(None);
     }
     if let Some(trouble) = unnamed {
@@ -185,7 +199,60 @@ pub(super) fn several(
         let name = twice.first().map(|found| found.name.as_str()).unwrap_or_default();
         return Err(Trouble::Invalid(format!("two Rollouts of one directory are named `{name}`")));
     }
-    Ok(Some(found))
+    Ok(Some(Several { found, routings }))
+}
+
+/// The routings of a directory that Rollouts can share, with their scripts.
+///
+/// # Errors
+/// Everything that is wrong with them.
+fn shared_routings(
+    files: &[(String, String)],
+    objects: &ObjectSet,
+    tree: &dyn Tree,
+    inputs: &mut BTreeMap<String, String>,
+) -> Result<(Vec<Document>, Vec<SharedRouting>), Trouble> {
+    let (mut documents, mut routings, mut findings) = (Vec::new(), Vec::new(), Vec::new());
+    for (path, text) in files.iter().filter(|(_, text)| text.contains("TrafficRouting")) {
+        let (read, _) = kinds::read(tree, path, text, inputs)?;
+        let is_broken = read.broken.iter().any(|broken| broken.kind == "TrafficRouting");
+        findings.extend(read.findings.into_iter().filter(|_| is_broken));
+        for document in read.documents {
+            let Meaning::TrafficRouting(routing) = document.meaning() else { continue };
+            let mut routing = routing.clone();
+            let scripts = scripts::find(tree, &routing.wanted_scripts(), inputs)?;
+            findings.extend(api::missing_scripts(&document, &|path| scripts.contains_key(path)));
+            routing.give_scripts(&scripts);
+            routings.push(routing);
+            documents.push(document);
+        }
+    }
+    let references: Vec<&Document> = documents.iter().collect();
+    findings.extend(api::validate_together(&references, &known(objects), None));
+    findings.retain(Diagnostic::is_error);
+    if !findings.is_empty() {
+        return Err(Trouble::Invalid(text(&findings)));
+    }
+    for routing in &routings {
+        if let Some(error) = traffic::check_shared(objects, routing).into_iter().next() {
+            return Err(Trouble::Invalid(format!("TrafficRouting `{}`: {error}", routing.name)));
+        }
+    }
+    if let Err(error) = traffic::share(objects, &routings) {
+        return Err(Trouble::Invalid(format!("TrafficRoutings that are in force together: {error}")));
+    }
+    routings.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok((documents, routings))
+}
+
+/// What a Rollout is told of the routing that it shares.
+fn told(name: &str, routings: &[SharedRouting]) -> SharedUse {
+    let routing = routings.iter().find(|routing| routing.name == name).map(|routing| {
+        let mut routing = routing.clone();
+        routing.give_scripts(&BTreeMap::new());
+        Box::new(routing)
+    });
+    SharedUse { name: name.to_owned(), routing }
 }
 
 /// What a Rollout with errors says of its workload, so that it can be told which objects are its own.
@@ -202,7 +269,7 @@ fn roughly(path: &str, text: &str, name: &str, kinds: &[DescribedKind]) -> Optio
     })?;
     let described = kinds.iter().find(|kind| kind.fits(&workload.api_version, &workload.kind)).cloned().map(Box::new);
     let workload = WorkloadRef { described, ..workload };
-    Some(Member { name: name.to_owned(), namespace: text("/metadata/namespace"), workload, routed: Vec::new() })
+    Some(Member { name: name.to_owned(), namespace: text("/metadata/namespace"), workload, routed: Vec::new(), shared: None })
 }
 
 fn metrics(documents: &[Document]) -> impl Iterator<Item = (&Document, &Metric)> {

@@ -12,6 +12,7 @@ use super::history;
 use super::layout::{self, AppId};
 use super::parts::{self, Parts};
 use super::shared::Directory;
+use super::switch::{self, Switch};
 use super::{AppReport, Reconciler, Sharing, Trouble};
 use crate::api::Repository;
 use crate::engine::{History, Hold, Reason, State};
@@ -46,6 +47,11 @@ struct Draft {
     /// The rest's objects now.
     rest: ObjectSet,
     next: Handover,
+    /// Digest of the objects that the rest is to have, before shared routings change them.
+    digest: String,
+    /// The shared routings as they are, and as they are to be.
+    recorded: Option<Switch>,
+    switch: Switch,
     /// One Rollout is left, and has everything.
     single: bool,
 }
@@ -136,13 +142,16 @@ impl Reconciler<'_> {
             RestHistory::Foreign(hold) => {
                 tended.hold = Some(hold);
                 tended.waiting = waiting(&BTreeSet::new());
+                // What they share could not change with them.
+                let sharers = directory.members.iter().filter(|member| member.shared.is_some());
+                tended.waiting.extend(sharers.map(|member| member.name.clone()));
                 return Ok(tended);
             }
         }
         if rejected.is_none() && draft.is_done() {
             return Ok(tended);
         }
-        let wanted = render::set_digest(&draft.next.rest);
+        let wanted = draft.digest.clone();
         let refused = draft.parts.record.as_ref().and_then(|record| record.rejected.as_ref());
         if let (Some(record), true, None) =
             (&draft.parts.record, refused == Some(&wanted) && draft.next.slots.is_empty(), &rejected)
@@ -201,8 +210,19 @@ impl Reconciler<'_> {
         let Some(head) = head else {
             let parts = Parts { record: None, apps: BTreeMap::new(), entries: BTreeMap::new() };
             let next = hand_over(&directory.objects, &directory.scopes, &[], &ObjectSet::default(), false);
-            let (places, loose) = (BTreeMap::new(), BTreeSet::new());
-            return Ok(Draft { parts, holders: Vec::new(), places, loose, rest: ObjectSet::default(), next, single: false });
+            let digest = render::set_digest(&next.rest);
+            return Ok(Draft {
+                parts,
+                holders: Vec::new(),
+                places: BTreeMap::new(),
+                loose: BTreeSet::new(),
+                rest: ObjectSet::default(),
+                next,
+                digest,
+                recorded: None,
+                switch: Switch::of(&directory.routings, &directory.objects, []),
+                single: false,
+            });
         };
         let parts = Parts::read(repo, head, path)?;
         let loose: BTreeSet<String> = match parts.record {
@@ -235,9 +255,14 @@ impl Reconciler<'_> {
             let candidate = layout::read_slot(repo, head, &id, "candidate")?;
             holders.push(Holder { member: member.clone(), stable, candidate, live });
         }
-        let single = directory.members.len() == 1 && holders.len() == 1;
-        let next = hand_over(&directory.objects, &directory.scopes, &holders, &rest, single);
-        Ok(Draft { parts, holders, places, loose, rest, next, single })
+        let recorded = switch::recorded(repo, head, path)?;
+        let switch = Switch::of(&directory.routings, &directory.objects, parts.apps.values());
+        let none_in_force = recorded.as_ref().is_none_or(|recorded| recorded.in_force().next().is_none());
+        let single = directory.members.len() == 1 && holders.len() == 1 && switch.is_empty() && none_in_force;
+        let mut next = hand_over(&directory.objects, &directory.scopes, &holders, &rest, single);
+        let digest = render::set_digest(&next.rest);
+        switch.apply(&mut next.rest)?;
+        Ok(Draft { parts, holders, places, loose, rest, next, digest, recorded, switch, single })
     }
 
     /// Whose commits brought the rest to where it stands.
@@ -323,7 +348,7 @@ enum RestHistory {
 impl Draft {
     /// Nothing was shared before, and one Rollout has all.
     fn is_settled(&self, directory: &Directory) -> bool {
-        self.parts.record.is_none() && directory.members.len() < 2
+        self.parts.record.is_none() && directory.members.len() < 2 && directory.routings.is_empty()
     }
 
     /// Whether the home of a Rollout changes with the rest: its slots, or which files are its own.
@@ -342,6 +367,7 @@ impl Draft {
         let Some(record) = self.parts.record.as_ref().filter(|_| !self.single && self.next.slots.is_empty()) else {
             return false;
         };
-        record.digest == render::set_digest(&self.next.rest) && self.parts.is_as_left()
+        let switch = self.recorded.clone().unwrap_or_default();
+        record.digest == self.digest && switch == self.switch && self.parts.is_as_left()
     }
 }

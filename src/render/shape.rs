@@ -25,6 +25,9 @@ pub struct Shape {
     /// Whether the canary Services exist.
     pub canary_services: bool,
     pub routes: Routes,
+    /// The routing that it shares with other Rollouts and needs now. What that changes is no part of this tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<String>,
     /// Whether objects that only the other version has are kept.
     pub union: bool,
 }
@@ -115,6 +118,7 @@ impl Shape {
             stable_selector: None,
             canary_services: false,
             routes: Routes::Stable,
+            shared: None,
             union: false,
         }
     }

@@ -13,9 +13,14 @@ pub(super) fn is_rollout(value: &Value) -> bool {
     matches!(group_and_kind(value), Some(("rollouts.kruise.io" | "windlass.dev", "Rollout")))
 }
 
-/// A document that never reaches the cluster: a Rollout, a repository's or an operator's settings.
+/// A document that says how to release: a Rollout, or a routing that Rollouts share.
+fn is_release(value: &Value) -> bool {
+    is_rollout(value) || matches!(group_and_kind(value), Some(("rollouts.kruise.io" | "windlass.dev", "TrafficRouting")))
+}
+
+/// A document that never reaches the cluster: one about releases, a repository's or an operator's settings.
 fn is_ours(value: &Value) -> bool {
-    is_rollout(value) || matches!(group_and_kind(value), Some(("windlass.dev", "Repository" | "Config")))
+    is_release(value) || matches!(group_and_kind(value), Some(("windlass.dev", "Repository" | "Config")))
 }
 
 fn group_and_kind(value: &Value) -> Option<(&str, &str)> {
@@ -24,32 +29,45 @@ fn group_and_kind(value: &Value) -> Option<(&str, &str)> {
     Some((group, text("kind")?))
 }
 
-/// Whether a file may hold a Rollout: a cheap look at its bytes.
-pub(super) fn may_hold_rollout(content: &[u8]) -> bool {
+/// Whether a file may hold a document of this kind: a cheap look at its bytes.
+fn may_hold(content: &[u8], kind: &str) -> bool {
     let has = |word: &[u8]| content.windows(word.len()).any(|part| part == word);
-    has(b"Rollout") && (has(b"rollouts.kruise.io") || has(b"windlass.dev"))
+    has(kind.as_bytes()) && (has(b"rollouts.kruise.io") || has(b"windlass.dev"))
 }
 
 /// Whether a file holds a Rollout. One that cannot be read counts when a line of it says so: its error must show.
 pub(super) fn holds_rollout(content: &[u8]) -> bool {
-    if !may_hold_rollout(content) {
+    holds(content, "Rollout", is_rollout)
+}
+
+/// Whether a file holds a routing that Rollouts share.
+fn holds_routing(content: &[u8]) -> bool {
+    holds(content, "TrafficRouting", is_release)
+}
+
+fn holds(content: &[u8], kind: &str, is_it: fn(&Value) -> bool) -> bool {
+    if !may_hold(content, kind) {
         return false;
     }
     let text = String::from_utf8_lossy(content);
     match manifest::values("", &text) {
         Ok(values) => values.iter().any(|raw| {
             let items = raw.value.get("items").and_then(Value::as_array);
-            is_rollout(&raw.value) || items.is_some_and(|items| items.iter().any(is_rollout))
+            is_it(&raw.value) || items.is_some_and(|items| items.iter().any(is_it))
         }),
-        Err(_) => text.lines().any(|line| line.split_once("kind:").is_some_and(|(_, kind)| kind.trim() == "Rollout")),
+        Err(_) => text.lines().any(|line| line.split_once("kind:").is_some_and(|(_, found)| found.trim() == kind)),
     }
 }
 
-/// The files directly in `directory` that hold a Rollout: path and text.
+/// The files directly in `directory` that hold a Rollout, or a routing that Rollouts share: path and text.
 pub(super) fn beside(reader: &mut Reader<'_>, directory: &str) -> Result<Vec<(String, String)>, SourceError> {
     let mut found = Vec::new();
     for (path, item) in reader.list(directory)? {
-        if item.kind == ItemKind::File && is_manifest(&item.name) && holds_rollout(&reader.read(&path)?) {
+        if item.kind != ItemKind::File || !is_manifest(&item.name) {
+            continue;
+        }
+        let content = reader.read(&path)?;
+        if holds_rollout(&content) || holds_routing(&content) {
             let text = reader.text(&path)?;
             found.push((path, text));
         }
@@ -57,7 +75,7 @@ pub(super) fn beside(reader: &mut Reader<'_>, directory: &str) -> Result<Vec<(St
     Ok(found)
 }
 
-/// The documents of several files, sorted into those for the cluster and the Rollouts.
+/// The documents of several files, sorted into those for the cluster and those about releases.
 pub(super) struct Sorted {
     pub(super) objects: Vec<Object>,
     pub(super) rollouts: Vec<(String, String)>,
@@ -70,14 +88,14 @@ impl Sorted {
         Self { objects: Vec::new(), rollouts: Vec::new(), places: BTreeMap::new(), limit }
     }
 
-    /// Takes the documents of a file. A file with a Rollout in it goes to `rollouts` as it is, so that findings in it have
+    /// Takes the documents of a file. A file with a Rollout or a shared routing in it goes to `rollouts` as it is, so that findings in it have
     /// their lines; its other documents are objects like any.
     pub(super) fn file(&mut self, path: &str, text: &str) -> Result<(), SourceError> {
         let invalid = |error: manifest::ReadError| SourceError::Invalid { path: path.to_owned(), text: error.to_string() };
         let mut whole = false;
         for raw in manifest::values(path, text).map_err(invalid)? {
             if is_ours(&raw.value) {
-                whole |= is_rollout(&raw.value);
+                whole |= is_release(&raw.value);
                 continue;
             }
             for document in raw.objects(path, text).map_err(invalid)? {
@@ -90,12 +108,12 @@ impl Sorted {
         Ok(())
     }
 
-    /// Takes one object. A Rollout that was an entry of a list becomes a text of its own.
+    /// Takes one object. One about releases that was an entry of a list becomes a text of its own.
     pub(super) fn document(&mut self, path: &str, document: Document) -> Result<(), SourceError> {
         let Document { object, line, .. } = document;
         let value = object.to_value();
         if is_ours(&value) {
-            if is_rollout(&value) {
+            if is_release(&value) {
                 self.rollouts.push((path.to_owned(), manifest::write(&object)));
             }
             return Ok(());

@@ -40,6 +40,15 @@ fn operator(text: &str) -> String {
     format!("apiVersion: windlass.dev/v1alpha1\nkind: Config\n{text}\n")
 }
 
+/// A TrafficRouting.
+fn shared(refs: &str, strategy: &str) -> String {
+    format!(
+        "apiVersion: rollouts.kruise.io/v1alpha1\nkind: TrafficRouting\nmetadata: {{name: gray}}\nspec:\n  {refs}\n  strategy: {{{strategy}}}\n"
+    )
+}
+
+const ENTRY: &str = "objectRef: [{service: a, gateway: {httpRouteName: a}}]";
+
 fn has(result: &ReadResult, code: &str, message: &str) -> bool {
     result.findings.iter().any(|finding| finding.code == code && finding.message.contains(message))
 }
@@ -266,11 +275,6 @@ fn our_rules() {
             "traffic routing of a DaemonSet of apps/v1",
         ),
         (blue_green(&kind_of_clones(&canary(step))), "kruise", "every step of a CloneSet's blueGreen release takes all pods"),
-        (
-            canary(step).replace("namespace: prod", "annotations: {rollouts.kruise.io/trafficrouting: t}"),
-            "not-supported-yet",
-            "TrafficRouting object",
-        ),
         (format!("{}  delivery: pullRequest\n", windlass(step)), "not-supported-yet", "delivery by pull request"),
         (format!("{}  windows: [{{days: [Mon]}}]\n", windlass(step)), "not-supported-yet", "`spec.windows`"),
         (format!("{}  source: {{path: x}}\n", windlass(step)), "not-supported-yet", "`spec.source.path`"),
@@ -391,6 +395,21 @@ fn our_rules() {
             "duplicate-name",
             "two sources",
         ),
+        // routings that Rollouts share
+        (shared("objectRef: []", "weight: 5"), "kruise", "TrafficRoutings are not set"),
+        (shared("objectRef: [{gateway: {httpRouteName: a}}]", "weight: 5"), "kruise", "Service cannot be empty"),
+        (shared("objectRef: [{service: a}]", "weight: 5"), "kruise", "TrafficRoutings are not set"),
+        (shared(ENTRY, "weight: 0"), "out-of-range", "from 1 to 100"),
+        (shared(ENTRY, "weight: 101"), "out-of-range", "from 1 to 100"),
+        (shared(ENTRY, "requestHeaderModifier: {set: [{name: a, value: b}]}"), "no-routing", "neither `weight` nor"),
+        (shared(ENTRY, "traffic: 5%"), "unknown-field", "unknown field `traffic`"),
+        (shared(ENTRY, "weight: 5").replace("v1alpha1", "v1beta1"), "unknown-kind", "v1beta1"),
+        (
+            canary("steps: [{replicas: 1}]\ntrafficRoutingRef: x")
+                .replace("namespace: prod", "annotations: {rollouts.kruise.io/trafficrouting: y}"),
+            "two-routings",
+            "names `y`",
+        ),
         // kinds
         (canary(step).replace("v1beta1", "v1beta2"), "unknown-kind", "v1beta2"),
         (canary(step).replace("kind: Rollout", "kind: Rolout"), "unknown-kind", "Rolout"),
@@ -411,7 +430,6 @@ fn warnings_do_not_refuse() {
     let routed = format!("{ROUTING}steps: [{{replicas: 80%, traffic: 80%}}]");
     for (text, code) in [
         (windlass(&routed), "few-stable-pods"),
-        (canary("steps: [{replicas: 1}]\ntrafficRoutingRef: x"), "no-effect"),
         (canary("steps: [{replicas: 1}]\npatchPodTemplateMetadata: {labels: {a: b}}"), "no-effect"),
         (
             alpha("rollouts.kruise.io/rolling-style: partition", "steps: [{weight: 5}]")

@@ -31,5 +31,5 @@ fn the_command_prints_them() {
     let text = windlass::cli::schema::text("rollout").unwrap();
     assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), schema(SchemaKind::Rollout));
     let error = windlass::cli::schema::text("rolout").unwrap_err().to_string();
-    assert_eq!(error, "there is no schema `rolout`; there are: rollout, repository, config, kruise-rollout");
+    assert_eq!(error, "there is no schema `rolout`; there are: rollout, repository, config, kruise-rollout, traffic-routing");
 }

@@ -109,6 +109,7 @@ fn the_document_reference_is_what_the_schemas_say() {
         ("rollout", "Rollout, `windlass.dev/v1alpha1`"),
         ("repository", "Repository (`.windlass.yaml`), `windlass.dev/v1alpha1`"),
         ("config", "Config (the operator's `windlass.yaml`), `windlass.dev/v1alpha1`"),
+        ("traffic-routing", "TrafficRouting, of Windlass and of Kruise (`rollouts.kruise.io/v1alpha1`)"),
         ("kruise-rollout", "Rollout of Kruise, `rollouts.kruise.io/v1beta1`"),
     ];
     for (document, title) in documents {

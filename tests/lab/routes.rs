@@ -2,7 +2,7 @@
 //! knows their schemas: strict about fields, and with the rules that these kinds carry.
 
 use windlass::manifest::write;
-use windlass::render::traffic::{add_canary_service, describe, route};
+use windlass::render::traffic::{add_canary_service, check_shared, describe, describe_shared, route, share};
 
 use super::servers::Lab;
 use crate::traffic::samples::{by_subsets, questions, samples};
@@ -45,6 +45,21 @@ fn the_api_server_takes_every_object_of_every_step() {
                     Err(error) => wrong.push(format!("{}, {}: {error}\n{text}", sample.name, describe(&question))),
                 }
                 asked.push(text);
+            }
+        }
+    }
+    for sample in samples() {
+        let before = sample.set();
+        for shared in crate::traffic::shared::questions(&sample.routing) {
+            let known = before.values().any(|object| GROUPS.contains(&object.group()));
+            if !known || !check_shared(&before, &shared).is_empty() {
+                continue;
+            }
+            for object in share(&before, [&shared]).unwrap().values() {
+                match take(&write(object)) {
+                    Ok(_) => taken += 1,
+                    Err(error) => wrong.push(format!("{}, {}: {error}", sample.name, describe_shared(&shared))),
+                }
             }
         }
     }

@@ -40,11 +40,12 @@ fn page() -> String {
          name\nthe nearest way. Made by a test that asks each provider; `WINDLASS_UPDATE=1 cargo test --test main providers` writes it \
          anew.\n\n",
     );
-    let _ = writeln!(text, "| entry of `trafficRoutings` | object | {} |", columns.join(" | "));
-    let _ = writeln!(text, "|{}", "---|".repeat(columns.len() + 2));
+    let _ = writeln!(text, "| entry of `trafficRoutings` | object | {} | shared |", columns.join(" | "));
+    let _ = writeln!(text, "|{}", "---|".repeat(columns.len() + 3));
     for sample in samples() {
         let cells: Vec<String> = columns.iter().map(|column| cell(&sample, column)).collect();
-        let _ = writeln!(text, "| {} | {} | {} |", sample.entry, sample.label, cells.join(" | "));
+        let shared = if shared::can(&sample) { "yes" } else { "no" };
+        let _ = writeln!(text, "| {} | {} | {} | {shared} |", sample.entry, sample.label, cells.join(" | "));
     }
     text.push_str(NOTES);
     text
@@ -54,6 +55,7 @@ const NOTES: &str = "
 - *share*: `traffic: 20%`. *one header*, *query*, *path*: a match of that kind, `Exact` or `RegularExpression`. *several headers*: all
   must fit. *choice of matches*: several entries of `matches`, any of which suffices. *cookie*: `headers: [{name: canary-by-cookie, value: NAME}]`,
   for requests that carry the cookie with the value `always`.
+- *shared*: in a [TrafficRouting](../tasks/shared-routing.md) that several Rollouts share, with header changes.
 - *header changes*: `requestHeaderModifier`. *mirror*: `mirror: 10%`, a copy of requests to the stable version.
 - Stickiness that you have in the object (a cookie, consistent hashing, target group stickiness) comes through as it is.
 - `classType: traefik` names a TraefikService, the same as in `customNetworkRefs`. Routes of the Gateway API can be named there,

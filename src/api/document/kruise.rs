@@ -81,7 +81,7 @@ pub(crate) struct Canary<S> {
     /// Run the new version in a second Deployment, `<name>-canary`. Default false.
     #[serde(default)]
     pub(crate) enable_extra_workload_for_canary: bool,
-    /// No effect; Kruise does not read it either.
+    /// The name of a TrafficRouting of the same directory, which several Rollouts share.
     #[serde(default)]
     pub(crate) traffic_routing_ref: Option<String>,
     /// Keep to the stable Service alone. Default false.
@@ -104,7 +104,7 @@ pub(crate) struct BlueGreen<S> {
     /// How many updated pods of a batch may be unready: pods, or percent of the updated pods (rounded up). Default 0.
     #[serde(default)]
     pub(crate) failure_threshold: Option<IntOrString>,
-    /// No effect; Kruise does not read it either.
+    /// The name of a TrafficRouting of the same directory, which several Rollouts share.
     #[serde(default)]
     pub(crate) traffic_routing_ref: Option<String>,
     /// Keep to the stable Service alone. Default false.

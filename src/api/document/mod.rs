@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod kruise;
 pub(crate) mod repository;
 mod scalar;
+pub(crate) mod shared;
 pub(crate) mod windlass;
 
 use std::borrow::Cow;

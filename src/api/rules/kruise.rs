@@ -18,7 +18,9 @@ pub(super) const NO_STEPS: &str = "The number of Canary.Steps cannot be empty";
 pub(crate) fn kruise_rollout(document: &kruise::Rollout) -> Vec<Finding> {
     let spec = &document.spec;
     let mut found = ours::metadata(&document.metadata, &Path::of(&["metadata"]));
-    strategy(&spec.workload_ref, &spec.strategy.clone().widen(), true, &mut found);
+    let widened = spec.strategy.clone().widen();
+    strategy(&spec.workload_ref, &widened, true, &mut found);
+    found.extend(super::shared::reference(&document.metadata, &widened));
     found.extend(negative_pauses(&spec.strategy));
     found
 }

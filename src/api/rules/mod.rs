@@ -6,6 +6,7 @@ mod kruise;
 mod metrics;
 mod ours;
 mod scripts;
+mod shared;
 mod sources;
 mod together;
 
@@ -17,6 +18,7 @@ pub(crate) use alpha::{alpha_rollout, newer};
 pub(crate) use described::{UNKNOWN_KIND, described_rollout};
 pub(crate) use kruise::{is_known, kruise_rollout, style};
 pub(crate) use ours::{clean, config, repository, windlass_rollout};
+pub(crate) use shared::{named, shared_routing};
 
 /// Kruise's `--partition-percent-limit`, percent.
 const PARTITION_LIMIT: i64 = 50;
@@ -34,6 +36,9 @@ const WORKLOADS: [(&str, &str); 7] = [
 
 /// Kruise's annotation on a Rollout that lets a rollback go in batches; only `"true"` does.
 pub(crate) const IN_BATCHES: &str = "rollouts.kruise.io/rollback-in-batch";
+
+/// Kruise's annotation on a Rollout that names the TrafficRouting which it shares.
+pub(crate) const SHARED: &str = "rollouts.kruise.io/trafficrouting";
 
 /// The group of an `apiVersion`.
 pub(crate) fn group(api_version: &str) -> &str {

@@ -43,6 +43,7 @@ pub(crate) fn windlass_rollout(document: &Rollout) -> Vec<Finding> {
     let spec = &document.spec;
     let mut found = metadata(&document.metadata, &Path::of(&["metadata"]));
     kruise::strategy(&spec.workload_ref, &spec.strategy, false, &mut found);
+    found.extend(super::shared::reference(&document.metadata, &spec.strategy));
     delivery(spec.delivery, &Path::of(&["spec", "delivery"]), &mut found);
     observe(spec.observe.as_ref(), &Path::of(&["spec", "observe"]), &mut found);
     if let Some(analysis) = &spec.analysis {
@@ -78,7 +79,7 @@ fn step_names(steps: &[Step], at: &Path, found: &mut Vec<Finding>) {
     }
 }
 
-/// A Rollout's name and namespace, and annotations that Kruise would act on.
+/// A name and a namespace.
 pub(crate) fn metadata(metadata: &Metadata, at: &Path) -> Vec<Finding> {
     let mut found = Vec::new();
     if !is_dns_name(&metadata.name, 253, true) {
@@ -88,11 +89,6 @@ pub(crate) fn metadata(metadata: &Metadata, at: &Path) -> Vec<Finding> {
     if metadata.namespace.as_deref().is_some_and(|namespace| !is_dns_name(namespace, 63, false)) {
         let message = format!("`{}` is no namespace name", metadata.namespace.as_deref().unwrap_or_default());
         found.push(Finding::error("bad-name", &at.key("namespace"), message).hint("lower-case letters, digits and `-`"));
-    }
-    let shared = "rollouts.kruise.io/trafficrouting";
-    if metadata.annotations.contains_key(shared) {
-        let at = at.key("annotations").key(shared);
-        found.push(not_yet(&at, "a routing shared through a TrafficRouting object").at_key());
     }
     found
 }
@@ -130,14 +126,6 @@ pub(super) fn capabilities(
     if style == Style::Partition && strategy.canary.as_ref().is_some_and(|canary| canary.patch_pod_template_metadata.is_some()) {
         let message = "`patchPodTemplateMetadata` has no effect without a second Deployment";
         found.push(Finding::warning("no-effect", &at.key("patchPodTemplateMetadata"), message).at_key());
-    }
-    let reference = strategy.canary.as_ref().map_or_else(
-        || strategy.blue_green.as_ref().and_then(|blue_green| blue_green.traffic_routing_ref.as_ref()),
-        |canary| canary.traffic_routing_ref.as_ref(),
-    );
-    if reference.is_some() {
-        let message = "`trafficRoutingRef` has no effect; Kruise does not read it either";
-        found.push(Finding::warning("no-effect", &at.key("trafficRoutingRef"), message).at_key());
     }
 }
 

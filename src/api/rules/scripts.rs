@@ -9,13 +9,19 @@ use crate::api::read::{Document, Meaning};
 use super::group;
 use super::ours::{CUSTOM_KINDS, INGRESS_CLASSES};
 
-/// The routes of a Rollout that nobody can make. `has`: whether the source has a script at this path below [`SCRIPTS`].
+/// The routes of a Rollout, or of a routing that Rollouts share, that nobody can make. `has`: whether the source has a script at this path below [`SCRIPTS`].
 pub fn missing_scripts(document: &Document, has: &dyn Fn(&str) -> bool) -> Vec<Diagnostic> {
-    let Meaning::Rollout(rollout) = document.meaning() else { return Vec::new() };
-    let form = if rollout.style == Style::BlueGreen { "blueGreen" } else { "canary" };
+    let (routings, at) = match document.meaning() {
+        Meaning::Rollout(rollout) => {
+            let form = if rollout.style == Style::BlueGreen { "blueGreen" } else { "canary" };
+            (&rollout.routings, Path::of(&["spec", "strategy", form, "trafficRoutings"]))
+        }
+        Meaning::TrafficRouting(routing) => (&routing.routings, Path::of(&["spec", "objectRef"])),
+        _ => return Vec::new(),
+    };
     let mut found = Vec::new();
-    for (index, routing) in rollout.routings.iter().enumerate() {
-        let at = Path::of(&["spec", "strategy", form, "trafficRoutings"]).index(index);
+    for (index, routing) in routings.iter().enumerate() {
+        let at = at.index(index);
         if let Some(class) = routing.ingress.as_ref().map(|ingress| ingress.class_type.as_str()) {
             let script = ingress_script(class);
             if !INGRESS_CLASSES.contains(&class) && !script.as_deref().is_some_and(has) {

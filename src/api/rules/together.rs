@@ -1,7 +1,7 @@
 //! Rules between documents: Rollouts of one directory, the objects beside them, the repository's paths.
 
 use crate::api::diagnostic::{Diagnostic, Finding};
-use crate::api::model::{Repository, Rollout};
+use crate::api::model::{Repository, Rollout, SharedRouting, TrafficRouting};
 use crate::api::near;
 use crate::api::path::Path;
 use crate::api::read::{Document, Meaning};
@@ -36,6 +36,31 @@ pub fn validate_together(documents: &[&Document], known: &Known, metric_sources:
             _ => None,
         })
         .collect();
+    let routings: Vec<(&Document, &SharedRouting)> = documents
+        .iter()
+        .filter_map(|document| match document.meaning() {
+            Meaning::TrafficRouting(routing) => Some((*document, routing)),
+            _ => None,
+        })
+        .collect();
+    for (index, (document, routing)) in routings.iter().enumerate() {
+        let earlier = routings.get(..index).unwrap_or_default();
+        let mut findings = Vec::new();
+        if let Some((before, _)) = earlier.iter().find(|(_, other)| other.name == routing.name) {
+            let message = format!("two TrafficRoutings are named `{}`; the other is in {}", routing.name, before.file());
+            findings.push(Finding::error("duplicate-name", &Path::of(&["metadata", "name"]), message));
+        }
+        if !rollouts.is_empty() && rollouts.iter().all(|(_, rollout)| !shares(rollout, routing)) {
+            let message = "no Rollout of this directory shares it";
+            let finding = Finding::warning("no-effect", &Path::of(&["metadata", "name"]), message);
+            findings.push(finding.hint("`trafficRoutingRef` in a Rollout's strategy names it"));
+        }
+        if let Known::All(objects) = known {
+            let look = Look { objects, namespace: None };
+            look.routes(&routing.routings, &Path::of(&["spec", "objectRef"]), &mut findings);
+        }
+        found.extend(findings.into_iter().map(|finding| document.diagnostic(finding)));
+    }
     for (index, (document, rollout)) in rollouts.iter().enumerate() {
         let earlier = rollouts.get(..index).unwrap_or_default();
         let mut findings = Vec::new();
@@ -50,6 +75,7 @@ pub fn validate_together(documents: &[&Document], known: &Known, metric_sources:
         }
         if let Known::All(objects) = known {
             missing(document, rollout, objects, &mut findings);
+            findings.extend(unknown_routing(document, rollout, &routings));
         }
         if let Some(names) = metric_sources {
             for (index, metric) in rollout.metrics.iter().enumerate().filter(|(_, metric)| !names.contains(&metric.source)) {
@@ -66,6 +92,10 @@ pub fn validate_together(documents: &[&Document], known: &Known, metric_sources:
     found
 }
 
+fn shares(rollout: &Rollout, routing: &SharedRouting) -> bool {
+    rollout.shared.as_ref().is_some_and(|shared| shared.name == routing.name)
+}
+
 fn conflict<'a>(rollout: &Rollout, earlier: &[(&Document, &'a Rollout)]) -> Option<&'a Rollout> {
     earlier
         .iter()
@@ -73,11 +103,39 @@ fn conflict<'a>(rollout: &Rollout, earlier: &[(&Document, &'a Rollout)]) -> Opti
         .find(|other| other.workload == rollout.workload && other.namespace == rollout.namespace && other.name != rollout.name)
 }
 
+/// A Rollout that shares a routing which nobody describes.
+fn unknown_routing(document: &Document, rollout: &Rollout, routings: &[(&Document, &SharedRouting)]) -> Option<Finding> {
+    let name = &rollout.shared.as_ref()?.name;
+    if routings.iter().any(|(_, routing)| routing.name == *name) {
+        return None;
+    }
+    let message = format!("TrafficRouting `{name}` does not exist in this directory");
+    let mut finding = Finding::error("unknown-routing", &document.shared_path(), message);
+    finding.hint = near::hint(name, routings.iter().map(|(_, routing)| routing.name.as_str()))
+        .or_else(|| Some("Rollouts that share a routing stand in one directory with it".to_owned()));
+    Some(finding)
+}
+
 fn missing(document: &Document, rollout: &Rollout, objects: &[ObjectName], findings: &mut Vec<Finding>) {
-    let mut look = |in_group: &str, kind: &str, name: &str, at: Path, what: &str| {
-        let of_kind = || objects.iter().filter(|object| group(&object.api_version) == in_group && object.kind == kind);
-        let namespace = rollout.namespace.as_deref();
-        let here = |object: &&ObjectName| namespace.zip(object.namespace.as_deref()).is_none_or(|(one, other)| one == other);
+    let look = Look { objects, namespace: rollout.namespace.as_deref() };
+    let workload = &rollout.workload;
+    let at = document.workload_path().key("name");
+    look.at((group(&workload.api_version), &workload.kind, &workload.name), at, "workload", findings);
+    let form = if rollout.style == crate::api::model::Style::BlueGreen { "blueGreen" } else { "canary" };
+    look.routes(&rollout.routings, &Path::of(&["spec", "strategy", form, "trafficRoutings"]), findings);
+}
+
+/// Looks for what is named among the objects of a source.
+struct Look<'a> {
+    objects: &'a [ObjectName],
+    /// Where the names mean something; `None`: anywhere.
+    namespace: Option<&'a str>,
+}
+
+impl Look<'_> {
+    fn at(&self, (in_group, kind, name): (&str, &str, &str), at: Path, what: &str, findings: &mut Vec<Finding>) {
+        let of_kind = || self.objects.iter().filter(|object| group(&object.api_version) == in_group && object.kind == kind);
+        let here = |object: &&ObjectName| self.namespace.zip(object.namespace.as_deref()).is_none_or(|(one, other)| one == other);
         if of_kind().filter(here).any(|object| object.name == name) {
             return;
         }
@@ -88,26 +146,28 @@ fn missing(document: &Document, rollout: &Rollout, objects: &[ObjectName], findi
             None => near::hint(name, of_kind().map(|object| object.name.as_str())),
         };
         findings.push(finding);
-    };
-    let workload = &rollout.workload;
-    look(group(&workload.api_version), &workload.kind, &workload.name, document.workload_path().key("name"), "workload");
-    let form = if rollout.style == crate::api::model::Style::BlueGreen { "blueGreen" } else { "canary" };
-    for (index, routing) in rollout.routings.iter().enumerate() {
-        let at = Path::of(&["spec", "strategy", form, "trafficRoutings"]).index(index);
-        look("", "Service", &routing.service, at.key("service"), "the stable");
-        if let Some(ingress) = &routing.ingress {
-            let (of, kind) = match ingress.class_type.as_str() {
-                "traefik" => ("traefik.io", "TraefikService"),
-                _ => ("networking.k8s.io", "Ingress"),
-            };
-            look(of, kind, &ingress.name, at.key("ingress").key("name"), "the routing's");
-        }
-        for (index, custom) in routing.custom.iter().enumerate() {
-            let at = at.key("customNetworkRefs").index(index).key("name");
-            look(group(&custom.api_version), &custom.kind, &custom.name, at, "the routing's");
-        }
-        for (field, kind, name) in routing.gateway.iter().flat_map(crate::api::model::GatewayRouting::routes) {
-            look("gateway.networking.k8s.io", kind, name, at.key("gateway").key(field), "the routing's");
+    }
+
+    /// The Services and routes that routings name, which stand at a path of their document.
+    fn routes(&self, routings: &[TrafficRouting], at: &Path, findings: &mut Vec<Finding>) {
+        for (index, routing) in routings.iter().enumerate() {
+            let at = at.index(index);
+            self.at(("", "Service", &routing.service), at.key("service"), "the stable", findings);
+            let mut routed = |named: (&str, &str, &str), at: Path| self.at(named, at, "the routing's", findings);
+            if let Some(ingress) = &routing.ingress {
+                let (of, kind) = match ingress.class_type.as_str() {
+                    "traefik" => ("traefik.io", "TraefikService"),
+                    _ => ("networking.k8s.io", "Ingress"),
+                };
+                routed((of, kind, &ingress.name), at.key("ingress").key("name"));
+            }
+            for (index, custom) in routing.custom.iter().enumerate() {
+                let at = at.key("customNetworkRefs").index(index).key("name");
+                routed((group(&custom.api_version), &custom.kind, &custom.name), at);
+            }
+            for (field, kind, name) in routing.gateway.iter().flat_map(crate::api::model::GatewayRouting::routes) {
+                routed(("gateway.networking.k8s.io", kind, name), at.key("gateway").key(field));
+            }
         }
     }
 }

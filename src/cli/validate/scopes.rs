@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::api::{Diagnostic, Document, Meaning, Style};
+use crate::api::{Diagnostic, Document, Meaning, SharedRouting, Style};
 use crate::cli::folder;
 use crate::render::scope::{Member, Scopes};
 use crate::source::{self, Folder, Options};
@@ -21,7 +21,12 @@ pub(super) fn judge(directory: &Path, shown: &str, documents: &[&Document]) -> O
         _ => None,
     });
     let rollouts: Vec<_> = rollouts.collect();
-    if rollouts.len() < 2 {
+    let routing = |document: &&Document| match document.meaning() {
+        Meaning::TrafficRouting(routing) => Some(routing.clone()),
+        _ => None,
+    };
+    let routings: Vec<SharedRouting> = documents.iter().filter_map(routing).collect();
+    if rollouts.len() + routings.len() < 2 {
         return None;
     }
     let mut shared = Shared { directory: shown.to_owned(), scopes: None };
@@ -32,13 +37,12 @@ pub(super) fn judge(directory: &Path, shown: &str, documents: &[&Document]) -> O
     // A source that cannot be read has findings of its own.
     let rendered = source::render(&Folder::new(directory), "", &Options::default()).ok()?;
     let members: Vec<Member> = rollouts.iter().map(|(_, rollout)| Member::of(rollout)).collect();
-    let scopes = Scopes::of(&rendered.objects.into_iter().collect(), &members);
+    let scopes = Scopes::beside(&rendered.objects.into_iter().collect(), &members, &routings);
     let finding = |conflict: &crate::render::scope::Conflict| {
         let (document, rollout) = rollouts.iter().find(|(_, rollout)| rollout.name == conflict.rollout)?;
         let form = if rollout.style == Style::BlueGreen { "blueGreen" } else { "canary" };
-        let others = conflict.others.iter().map(|other| format!("`{other}`")).collect::<Vec<_>>().join(" and ");
         let path = ["spec", "strategy", form, "trafficRoutings"];
-        let message = format!("{} reaches the pods of Rollout {others} too", conflict.object);
+        let message = format!("{} {}", conflict.object, conflict.cause());
         let hint = "its steps would change their requests: give each Rollout one of its own".to_owned();
         Some(super::fault("shared-route", document, &path, path.join("."), message, Some(hint)))
     };

@@ -91,6 +91,7 @@ impl Draft {
                 why.push(format!("`{name}` {words} {}.", list(&keys.iter().collect::<Vec<_>>())));
             }
         }
+        why.extend(self.switch.news(self.recorded.as_ref()));
         if !self.next.slots.is_empty() {
             why.push("The objects stay as they are; a rollback touches those of its own Rollout only.".to_owned());
         }

@@ -73,8 +73,7 @@ impl Reconciler<'_> {
             let source = self.source_facts(directory);
             let metadata = layout::metadata(&source.commit, &self.repo.address(), directory.command.as_deref());
             changes.push(Change::File { path: layout::join(path, parts::METADATA), content: metadata.into_bytes() });
-            let digest = render::set_digest(&draft.next.rest);
-            let mut fresh = Record::of(source, digest, self.around.now());
+            let mut fresh = Record::of(source, draft.digest.clone(), self.around.now());
             let root = self.repo.tree_of(head, &changes)?;
             let entries = layout::own_entries(&*self.repo, root, path)?;
             let names = written.names.iter().map(String::as_str).chain([parts::METADATA]);
@@ -100,7 +99,7 @@ impl Reconciler<'_> {
             changes.push(self.handed(head, root, path, holder, draft.next.slots.get(name), next)?);
         }
         if let Some(record) = &record {
-            changes.push(record.change(path)?);
+            changes.push(parts::home(path, record, &draft.switch)?);
         }
         let (title, word) = match (&draft.parts.record, draft.next.slots.is_empty() && !draft.single) {
             (None, true) => ("adopt the source as it is", "adopt"),

@@ -9,7 +9,7 @@ mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{Rollout, WorkloadRef};
+use crate::api::{Rollout, SharedRouting, TrafficRouting, WorkloadRef};
 use crate::manifest::{ObjectKey, ObjectSet};
 
 pub use handover::{Handover, Holder, Pair, hand_over};
@@ -22,29 +22,21 @@ pub struct Member {
     pub workload: WorkloadRef,
     /// Group, kind and name of what its own routings name: that is changed by its steps, so nobody else may have it.
     pub routed: Vec<(String, String, String)>,
+    /// The routing that it shares with others.
+    pub shared: Option<String>,
 }
 
 impl Member {
     pub fn of(rollout: &Rollout) -> Self {
         let owned = |(group, kind, name): (&str, &str, &str)| (group.to_owned(), kind.to_owned(), name.to_owned());
-        let mut routed = Vec::new();
-        for routing in &rollout.routings {
-            routed.push(owned(("", "Service", &routing.service)));
-            if let Some(ingress) = &routing.ingress {
-                routed.push(owned(match ingress.class_type.as_str() {
-                    "traefik" => ("traefik.io", "TraefikService", &ingress.name),
-                    _ => ("networking.k8s.io", "Ingress", &ingress.name),
-                }));
-            }
-            for custom in &routing.custom {
-                let group = custom.api_version.split_once('/').map_or("", |(group, _)| group);
-                routed.push(owned((group, &custom.kind, &custom.name)));
-            }
-            for (_, kind, name) in routing.gateway.iter().flat_map(crate::api::GatewayRouting::routes) {
-                routed.push(owned(("gateway.networking.k8s.io", kind, name)));
-            }
+        let routed = rollout.routings.iter().flat_map(TrafficRouting::named).map(owned).collect();
+        Self {
+            name: rollout.name.clone(),
+            namespace: rollout.namespace.clone(),
+            workload: rollout.workload.clone(),
+            routed,
+            shared: rollout.shared.as_ref().map(|shared| shared.name.clone()),
         }
-        Self { name: rollout.name.clone(), namespace: rollout.namespace.clone(), workload: rollout.workload.clone(), routed }
     }
 }
 
@@ -54,8 +46,23 @@ pub struct Conflict {
     /// The Rollout whose routing names it.
     pub rollout: String,
     pub object: ObjectKey,
-    /// The others.
+    /// The others; empty: a routing that Rollouts share changes it.
     pub others: Vec<String>,
+}
+
+impl Conflict {
+    /// Why the Rollout cannot have the object to itself.
+    pub fn cause(&self) -> String {
+        if self.others.is_empty() {
+            return "is changed by a TrafficRouting of the directory, too".to_owned();
+        }
+        let others = self.others.iter().map(|other| format!("`{other}`")).collect::<Vec<_>>().join(" and ");
+        format!("reaches the pods of Rollout {others} too")
+    }
+}
+
+fn is_service(key: &ObjectKey) -> bool {
+    key.group.is_empty() && key.kind == "Service"
 }
 
 /// Whose the objects of a directory are.
@@ -63,6 +70,8 @@ pub struct Conflict {
 pub struct Scopes {
     /// Every object, with the Rollouts whose scopes reach it.
     reached: BTreeMap<ObjectKey, BTreeSet<String>>,
+    /// Routes that Rollouts share: nobody has one alone.
+    common: BTreeSet<ObjectKey>,
     /// What a Rollout has to itself because its steps change it, whoever else reaches it.
     kept: BTreeMap<ObjectKey, String>,
     conflicts: Vec<Conflict>,
@@ -71,17 +80,23 @@ pub struct Scopes {
 impl Scopes {
     /// The scopes of `members` among `objects`. With one member its scope is everything.
     pub fn of(objects: &ObjectSet, members: &[Member]) -> Self {
+        Self::beside(objects, members, &[])
+    }
+
+    /// The same where Rollouts share `routings`, whose routes belong to none of them.
+    pub fn beside(objects: &ObjectSet, members: &[Member], routings: &[SharedRouting]) -> Self {
         let mut scopes = Self::default();
         for (key, _) in objects.iter() {
             scopes.reached.insert(key.clone(), BTreeSet::new());
         }
+        let routes = crate::render::traffic::known_to(objects, routings);
+        scopes.common = routes.iter().map(|(key, _)| key).filter(|key| !is_service(key)).cloned().collect();
         if let [only] = members {
             for names in scopes.reached.values_mut() {
                 names.insert(only.name.clone());
             }
-            return scopes;
         }
-        for member in members {
+        for member in members.iter().filter(|_| members.len() > 1) {
             for key in reach::reached(objects, member) {
                 scopes.reached.entry(key).or_default().insert(member.name.clone());
             }
@@ -89,6 +104,10 @@ impl Scopes {
         for member in members {
             for (group, kind, name) in &member.routed {
                 let Some(key) = reach::named(objects, member, group, kind, name) else { continue };
+                if scopes.common.contains(&key) {
+                    scopes.conflicts.push(Conflict { rollout: member.name.clone(), object: key, others: Vec::new() });
+                    continue;
+                }
                 let others = scopes.reached.get(&key).into_iter().flatten().filter(|other| **other != member.name);
                 let others: Vec<String> = others.cloned().collect();
                 if !others.is_empty() {
@@ -105,6 +124,9 @@ impl Scopes {
 
     /// The Rollout that alone has this object; `None`: it is rest, or not of the directory.
     pub fn owner(&self, key: &ObjectKey) -> Option<&str> {
+        if self.common.contains(key) {
+            return None;
+        }
         if let Some(name) = self.kept.get(key) {
             return Some(name);
         }

@@ -1,7 +1,7 @@
 //! Routes in words, for plans, status and commit messages.
 
 use super::ingress::COOKIE;
-use crate::api::{HeaderModifier, HttpMatch, MatchKind, NamedMatch, StringMatch};
+use crate::api::{HeaderModifier, HttpMatch, MatchKind, NamedMatch, SharedRouting, StringMatch};
 use crate::render::Routes;
 
 /// Which requests go to the new version, and what changes in them: `20% of requests`, ``requests with header `x-canary: 1` ``;
@@ -11,6 +11,16 @@ pub fn describe(routes: &Routes) -> String {
         (requests, Some(changes)) => format!("{requests}; {changes}"),
         (requests, None) => requests,
     }
+}
+
+/// Which requests a shared routing changes, and how: ``10% of requests; sets header `x-env: gray` ``.
+pub fn describe_shared(shared: &SharedRouting) -> String {
+    describe(&Routes::Split {
+        weight: shared.traffic,
+        matches: shared.matches.clone(),
+        request_header_modifier: shared.request_header_modifier.clone(),
+        mirror: None,
+    })
 }
 
 /// The two parts of [`describe`]: which requests, and what changes in them.

@@ -141,6 +141,10 @@ impl Provider for Custom {
         ""
     }
 
+    fn is_script(&self) -> bool {
+        true
+    }
+
     fn find(&self, route: &Object, at: &At) -> Result<(), RenderError> {
         if !same_namespace(route, at.service) {
             return Err(unusable(route, format!("it is not in the namespace of Service `{}`", at.service.name())));
@@ -175,6 +179,10 @@ impl Provider for Ingress {
 
     fn several(&self) -> bool {
         false
+    }
+
+    fn is_script(&self) -> bool {
+        true
     }
 
     fn find(&self, ingress: &Object, at: &At) -> Result<(), RenderError> {

@@ -12,15 +12,17 @@ mod lua;
 mod provider;
 mod services;
 mod share;
+mod shared;
 
 use crate::api::{HeaderModifier, HttpMatch, Rollout, Step, TrafficRouting};
 use crate::manifest::{Object, ObjectSet};
 use crate::render::{RenderError, Routes, Selector};
 use provider::{Change, Place, places};
 
-pub use describe::{describe, describe_parts};
+pub use describe::{describe, describe_parts, describe_shared};
 pub use lua::Run;
 pub use services::canary_service;
+pub use shared::{check_shared, known_to, share};
 
 /// What the providers that can be named are called.
 pub fn known() -> Vec<&'static str> {

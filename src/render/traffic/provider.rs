@@ -22,6 +22,16 @@ pub(super) trait Provider: Sync {
         false
     }
 
+    /// Whether it can change what requests carry that stay with their Service (a routing that Rollouts share).
+    fn tags(&self) -> bool {
+        false
+    }
+
+    /// Whether a script of the user's says what it does.
+    fn is_script(&self) -> bool {
+        false
+    }
+
     /// Whether the object sends requests to the stable Service, and nothing else stands in the way.
     fn find(&self, route: &Object, at: &At) -> Result<(), RenderError>;
 
@@ -69,6 +79,18 @@ impl<'a> Place<'a> {
     /// Whether it works with subsets of one Service.
     pub(super) fn subsets(self) -> bool {
         self.provider.subsets()
+    }
+
+    pub(super) fn tags(self) -> bool {
+        self.provider.tags()
+    }
+
+    pub(super) fn is_script(self) -> bool {
+        self.provider.is_script()
+    }
+
+    pub(super) fn label(self) -> &'static str {
+        self.provider.label()
     }
 
     /// Whether it is where subsets are.

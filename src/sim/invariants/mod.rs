@@ -2,6 +2,7 @@
 //! scenarios, random plays and tests. It reads what stands in Git, never what a process remembers.
 
 mod rules;
+mod shared;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -34,6 +35,8 @@ pub enum Rule {
     PauseWins,
     /// I17: a release that has ended stays ended.
     FinishedStays,
+    /// A routing that Rollouts share is in force while the shape of one names it, and no longer.
+    SharedAsNeeded,
 }
 
 /// A rule that a commit breaks.

@@ -40,6 +40,7 @@ pub(super) fn judge(step: &Step, log: &mut Log, found: &mut Vec<Violation>) {
     } else if step.ours {
         one_move(step, &mut say);
         own_paths(step, &mut say);
+        shared_as_needed(step, &mut say);
     }
     for change in &step.changes {
         let memory = log.apps.entry(change.app.clone()).or_default();
@@ -134,6 +135,22 @@ fn one_move(step: &Step, say: &mut impl FnMut(Rule, String)) {
     }
 }
 
+/// Whether an app needs another shared routing than before.
+fn turns(step: &Step) -> bool {
+    let shared = |side: &Option<std::rc::Rc<Side>>| side.as_ref().and_then(|side| side.state.shape.shared.clone());
+    step.changes.iter().any(|change| shared(&change.before) != shared(&change.after))
+}
+
+/// An app that is ejected says no more; the rest follows in a commit of its own.
+fn shared_as_needed(step: &Step, say: &mut impl FnMut(Rule, String)) {
+    let Some(shared) = step.shared.as_ref().filter(|shared| !shared.foreign && turns(step) && kind(step) != "eject") else {
+        return;
+    };
+    if shared.on != shared.needed {
+        say(Rule::SharedAsNeeded, format!("in force are {:?}, needed {:?}", shared.on, shared.needed));
+    }
+}
+
 fn own_paths(step: &Step, say: &mut impl FnMut(Rule, String)) {
     let Some(app) = step.changes.first().map(|change| &change.app) else { return };
     let live = |path: &str| match path.rsplit_once('/') {
@@ -149,7 +166,15 @@ fn own_paths(step: &Step, say: &mut impl FnMut(Rule, String)) {
     let takes_rest = !files.is_empty() && step.paths.iter().any(|path| path.starts_with(&rest));
     let gone = step.changes.iter().all(|change| change.after.is_none());
     let mark = layout::join(&app.path, "hydrator.metadata");
+    let turned: &dyn Fn(&str) -> bool = &|path| {
+        let Some(shared) = step.shared.as_ref().filter(|_| turns(step)) else { return false };
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        path.starts_with(&rest) || directory == app.path && shared.files.contains(name)
+    };
     for path in &step.paths {
+        if turned(path) {
+            continue;
+        }
         if takes_rest && (path.starts_with(&rest) || gone && *path == mark) {
             continue;
         }

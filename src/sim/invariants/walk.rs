@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::shared::{self, Shared};
 use crate::api::Rollout;
 use crate::engine::State;
 use crate::git::trailers::Message;
@@ -43,6 +44,8 @@ pub(super) struct Step {
     pub paths: Vec<String>,
     /// Apps whose home has changed.
     pub changes: Vec<Change>,
+    /// The routings that Rollouts of the app's live path share, where it has any.
+    pub shared: Option<Shared>,
 }
 
 /// The commits of a branch along first parents, oldest first.
@@ -73,7 +76,13 @@ pub(super) fn read(repo: &dyn Repo, commit: &CommitInfo, cache: &mut Cache) -> R
             changes.push(Change { before, after: cache.side(repo, commit.id, &app)?, app });
         }
     }
+    let path = shared::path(changes.iter().map(|change| &change.app));
+    let shared = match (&before, path) {
+        (Some(before), Some(path)) => shared::read(repo, commit.id, before.id, path)?,
+        _ => None,
+    };
     Ok(Step {
+        shared,
         ours: message.only("Windlass-Release").is_some(),
         empty: before.is_some_and(|before| before.tree == commit.tree),
         commit: commit.clone(),

@@ -37,7 +37,7 @@ pub struct App {
 }
 
 /// Options of `app` and `set`, so that a slip of the pen is an error.
-const OPTIONS: [&str; 30] = [
+const OPTIONS: [&str; 31] = [
     "kind",
     "autoscaler",
     "style",
@@ -68,6 +68,7 @@ const OPTIONS: [&str; 30] = [
     "disabled",
     "observe",
     "grace",
+    "shares",
 ];
 
 /// Options of a step after its replicas.
@@ -367,11 +368,15 @@ impl App {
         let kruise = self.get("kruise").is_some();
         let version = if kruise { "rollouts.kruise.io/v1beta1" } else { "windlass.dev/v1alpha1" };
         let WorkloadRef { api_version, kind, .. } = self.workload();
-        let batches = self
-            .get("rollback")
-            .filter(|_| kruise)
-            .map(|_| "  annotations:\n    rollouts.kruise.io/rollback-in-batch: \"true\"\n");
-        let notes = batches.unwrap_or_default();
+        let mut notes = String::new();
+        if kruise {
+            let batches = self.get("rollback").map(|_| ("rollback-in-batch", "\"true\""));
+            let shares = self.get("shares").map(|name| ("trafficrouting", name));
+            for (key, value) in batches.into_iter().chain(shares) {
+                let begin = if notes.is_empty() { "  annotations:\n" } else { "" };
+                notes.push_str(&format!("{begin}    rollouts.kruise.io/{key}: {value}\n"));
+            }
+        }
         let mut text = format!(
             "apiVersion: {version}\nkind: Rollout\nmetadata:\n  name: {name}\n  namespace: {namespace}\n{notes}spec:\n  workloadRef: {{apiVersion: {api_version}, kind: {kind}, name: {name}}}\n"
         );
@@ -398,6 +403,9 @@ impl App {
         }
         if let Some((key, value)) = self.get("canary-label").and_then(|label| label.split_once(':')) {
             text.push_str(&format!("      patchPodTemplateMetadata:\n        labels: {{{key}: \"{value}\"}}\n"));
+        }
+        if let Some(shared) = self.get("shares").filter(|_| !kruise) {
+            text.push_str(&format!("      trafficRoutingRef: {shared}\n"));
         }
         if self.get("route") == Some("subsets") {
             text.push_str("      disableGenerateCanaryService: true\n");

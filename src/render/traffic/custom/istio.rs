@@ -56,6 +56,10 @@ impl Provider for VirtualService {
         true
     }
 
+    fn tags(&self) -> bool {
+        true
+    }
+
     fn find(&self, route: &Object, at: &At) -> Result<(), RenderError> {
         let served = LISTS
             .iter()
@@ -160,7 +164,7 @@ fn to_canary(destination: &Value, split: &Split) -> Value {
     if let Some(Value::Object(fields)) = copy.get_mut("destination") {
         if split.routing.disable_generate_canary_service {
             fields.insert("subset".to_owned(), json!(subsets::CANARY));
-        } else {
+        } else if split.canary != split.stable {
             let host = fields.get("host").and_then(Value::as_str).unwrap_or_default();
             let host = renamed(host, &split.canary);
             fields.insert("host".to_owned(), json!(host));

@@ -80,6 +80,10 @@ impl Provider for Flavour {
         self.kind
     }
 
+    fn tags(&self) -> bool {
+        self.backend_filters
+    }
+
     fn find(&self, route: &Object, at: &At) -> Result<(), RenderError> {
         let target = Target::new(route, at.service);
         if !rules(route).iter().any(|rule| target.serves(rule)) {

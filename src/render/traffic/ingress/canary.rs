@@ -77,6 +77,10 @@ impl Provider for Class {
         false
     }
 
+    fn tags(&self) -> bool {
+        self.control.is_some()
+    }
+
     fn find(&self, ingress: &Object, at: &At) -> Result<(), RenderError> {
         copy::usable(ingress, at)?;
         copy::name_is_free(ingress, at)

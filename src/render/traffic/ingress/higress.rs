@@ -39,6 +39,10 @@ impl Provider for Higress {
         false
     }
 
+    fn tags(&self) -> bool {
+        true
+    }
+
     fn find(&self, ingress: &Object, at: &At) -> Result<(), RenderError> {
         CANARY.find(ingress, at)
     }
