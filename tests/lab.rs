@@ -24,4 +24,5 @@ mod race;
 mod releases;
 mod rivals;
 mod routes;
+mod sharing;
 mod trials;
