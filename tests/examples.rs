@@ -195,6 +195,9 @@ fn shared_routing() {
     let plain = desk.git(&["show", entry]);
     assert!(!plain.contains("gray"), "{plain}");
     desk.edit("apps/shop/cart.yaml", "cart:1.0.0", "cart:1.1.0").commit("cart 1.1.0");
+    desk.windlass(&["plan", "cart"]).exits(0).tells(&[
+        "Shared routing `testers`, from commit 3 to 7 and as long as others need it: requests with header `x-tester: yes`; sets header",
+    ]);
     let made = release(&desk, "cart", &[], 0);
     assert_eq!(
         made,

@@ -84,6 +84,9 @@ pub(super) fn show(terminal: &mut Terminal, forecast: &Forecast, diff: bool) -> 
         }
         before = &planned.commit.live.objects;
     }
+    if let Some(line) = shared_routing(forecast) {
+        terminal.line(styled(DIM, line));
+    }
     let later = |planned: &Planned| planned.commit.state.shape.nodes.iter().any(|node| node.starts_with(engine::CHOSEN_LATER));
     if forecast.planned.iter().any(later) {
         let text = "Nodes are chosen when a step needs them, among those that have a pod then.";
@@ -98,6 +101,19 @@ pub(super) fn show(terminal: &mut Terminal, forecast: &Forecast, diff: bool) -> 
         terminal.line(styled(DIM, gates_of(&forecast.rollout, index, step)));
     }
     Ok(Exit::Done)
+}
+
+/// What the routing that the Rollout shares does, and with which commits the release needs it.
+fn shared_routing(forecast: &Forecast) -> Option<String> {
+    let routing = forecast.rollout.shared.as_ref()?.routing.as_ref()?;
+    let needs = |planned: &Planned| planned.commit.state.shape.shared.as_ref() == Some(&routing.name);
+    let first = forecast.planned.iter().position(needs)? + 1;
+    let last = forecast.planned.iter().rposition(needs)? + 1;
+    Some(format!(
+        "Shared routing `{}`, from commit {first} to {last} and as long as others need it: {}.",
+        routing.name,
+        traffic::describe_shared(routing)
+    ))
 }
 
 /// What may keep pods of these commits from coming: each obstacle where it is met first, and where it is worst. With the number of
@@ -220,6 +236,7 @@ fn planned_json(planned: &Planned, before: &ObjectSet) -> serde_json::Value {
         "pods": planned.pods.1,
         "traffic": match &state.shape.routes { Routes::Split { weight, .. } => *weight, Routes::Stable => None },
         "routes": traffic::describe(&state.shape.routes),
+        "sharedRouting": state.shape.shared,
         "waits": planned.waits,
         "files": changed,
     })

@@ -29,6 +29,29 @@ struct Desk {
     rival: bool,
     /// The directory has another name; its live path has not.
     moved: bool,
+    /// A routing that both can share: none, two that differ, one that cannot be used.
+    routing: usize,
+    /// Who names it.
+    shares: [bool; 2],
+}
+
+const ENTRY: &str = "apiVersion: v1
+kind: Service
+metadata: {name: entry, namespace: shop}
+spec: {selector: {app: entry}, ports: [{port: 80}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: entry, namespace: shop}
+spec: {rules: [{backendRefs: [{name: entry, port: 80}]}]}
+";
+
+fn routing(weight: usize) -> String {
+    format!(
+        "apiVersion: rollouts.kruise.io/v1alpha1\nkind: TrafficRouting\nmetadata: {{name: gray}}\nspec:\n  objectRef: [{{service: entry, \
+         gracePeriodSeconds: 0, gateway: {{httpRouteName: entry}}}}]\n  strategy: {{weight: {weight}, requestHeaderModifier: {{set: [{{name: x-env, \
+         value: gray}}]}}}}\n"
+    )
 }
 
 fn config(name: &str, value: usize) -> String {
@@ -57,6 +80,10 @@ impl Desk {
                 3 => continue,
                 _ => rollout(name, ""),
             };
+            let file = match self.shares[number] {
+                true => file.replace("metadata: {", "metadata: {annotations: {rollouts.kruise.io/trafficrouting: gray}, "),
+                false => file,
+            };
             files.insert(format!("{folder}/{name}-rollout.yaml"), file);
         }
         if self.rival {
@@ -64,6 +91,10 @@ impl Desk {
             files.insert(format!("{folder}/rival.yaml"), text);
         }
         files.insert(format!("{folder}/both.yaml"), config("both", self.configs[2]));
+        files.insert(format!("{folder}/entry.yaml"), ENTRY.to_owned());
+        if let Some(weight) = [None, Some(10), Some(30), Some(300)][self.routing] {
+            files.insert(format!("{folder}/routing.yaml"), routing(weight));
+        }
         files.insert(".windlass.yaml".to_owned(), {
             "apiVersion: windlass.dev/v1alpha1\nkind: Repository\npaths: {moved: g0}\n".to_owned()
         });
@@ -89,6 +120,8 @@ enum Deed {
     File(usize, usize),
     Rival(bool),
     Move(bool),
+    Routing(usize),
+    Shares(usize, bool),
     /// Somebody writes a file of the live path.
     Hand(usize),
     /// Somebody reverts a commit of the live branch.
@@ -106,6 +139,8 @@ fn deed() -> impl Strategy<Value = Deed> {
         4 => (app.clone(), prop_oneof![3 => Just(0usize), 4 => 1..5usize]).prop_map(|(app, state)| Deed::File(app, state)),
         1 => any::<bool>().prop_map(Deed::Rival),
         1 => any::<bool>().prop_map(Deed::Move),
+        3 => prop_oneof![5 => 0..3usize, 1 => Just(3usize)].prop_map(Deed::Routing),
+        3 => (app.clone(), any::<bool>()).prop_map(|(app, shares)| Deed::Shares(app, shares)),
         3 => (0..HAND.len()).prop_map(Deed::Hand),
         2 => (0..4usize).prop_map(Deed::Revert),
         3 => (app, 0..6usize).prop_map(|(app, word)| Deed::Say(app, word)),
@@ -113,7 +148,15 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-const HAND: [&str; 6] = ["deployment-a.yaml", "configmap-cb.yaml", "configmap-both.yaml", "extra.yaml", "extra.yml", "README.md"];
+const HAND: [&str; 7] = [
+    "deployment-a.yaml",
+    "configmap-cb.yaml",
+    "configmap-both.yaml",
+    "httproute-entry.yaml",
+    "extra.yaml",
+    "extra.yml",
+    "README.md",
+];
 
 fn carry_out(deed: &Deed, desk: &mut Desk, remote: &Remote, world: &Quick) {
     let before = desk.clone();
@@ -124,11 +167,14 @@ fn carry_out(deed: &Deed, desk: &mut Desk, remote: &Remote, world: &Quick) {
         Deed::File(app, state) => desk.files[app] = state,
         Deed::Rival(on) => desk.rival = on,
         Deed::Move(on) => desk.moved = on,
+        Deed::Routing(which) => desk.routing = which,
+        Deed::Shares(app, on) => desk.shares[app] = on,
         Deed::Hand(file) => {
             let name = HAND[file];
             let text = match name {
                 "deployment-a.yaml" => super::manifests("a", 9),
                 "README.md" => "by hand\n".to_owned(),
+                "httproute-entry.yaml" => ENTRY.split_once("---\n").unwrap().1.replace("port: 80", "port: 81"),
                 other => config(other.rsplit_once('.').unwrap().0.trim_start_matches("configmap-"), 9),
             };
             put(remote, "deploy", &format!("{PAIR}/{name}"), Some(&format!("# {}\n{text}", remote.updates())));
@@ -203,7 +249,7 @@ struct Play {
 
 impl Play {
     fn begin() -> Self {
-        let desk = Desk { images: [1, 1], ..Desk::default() };
+        let desk = Desk { images: [1, 1], routing: 1, shares: [true, false], ..Desk::default() };
         let remote = Remote::new("shop", "main", "deploy");
         desk.commit(None, &remote);
         Self { remote, world: Quick(Cell::new(1_800_000_000)), desk, judged: 0 }
