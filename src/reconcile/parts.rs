@@ -26,7 +26,7 @@ const SUFFIX: &str = ".yaml";
 pub(super) struct Record {
     pub version: u32,
     pub source: SourceFacts,
-    /// Digest of the objects, as they are where no shared routing changes them.
+    /// A digest of what it came from (`Switch::digest`).
     pub digest: String,
     /// Name → Git's id of the content.
     pub files: BTreeMap<String, String>,

@@ -13,7 +13,7 @@ use crate::engine::{Leg, Move, State};
 use crate::git::trailers::{Message, TrailerError};
 use crate::git::{Change, NewCommit, Oid, Person, Repo};
 use crate::manifest::ObjectSet;
-use crate::render::{self, Pods};
+use crate::render::Pods;
 
 const ATTRIBUTES: &str = ".gitattributes";
 
@@ -115,8 +115,9 @@ fn part(
             }
         }
         if !own.is_empty() {
-            switch::recorded(repo, parent, path)?.unwrap_or_default().take_back(&mut left)?;
-            record.digest = render::set_digest(&left);
+            let switch = switch::recorded(repo, parent, path)?.unwrap_or_default();
+            switch.take_back(&mut left)?;
+            record.digest = switch.digest(&left);
             record.parent = Some(parent.to_string());
             changes.push(record.change(path)?);
         }
@@ -175,8 +176,9 @@ pub(super) fn eject(
             let before = parts::objects_by_file(repo, parent, &app.path, loose)?;
             let all = before.values().flat_map(ObjectSet::values).chain(objects.values());
             let mut all: ObjectSet = all.cloned().collect();
-            switch::recorded(repo, parent, &app.path)?.unwrap_or_default().take_back(&mut all)?;
-            record.digest = render::set_digest(&all);
+            let switch = switch::recorded(repo, parent, &app.path)?.unwrap_or_default();
+            switch.take_back(&mut all)?;
+            record.digest = switch.digest(&all);
             record.parent = Some(parent.to_string());
             changes.push(record.change(&app.path)?);
         }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::Trouble;
 use super::layout::{self, AppId};
@@ -14,8 +15,8 @@ use super::parts::{self, Parts};
 use crate::api::SharedRouting;
 use crate::engine::State;
 use crate::git::{Change, Oid, Repo};
-use crate::manifest::ObjectSet;
-use crate::render::traffic;
+use crate::manifest::{self, ObjectSet};
+use crate::render::{self, traffic};
 
 /// The file of the rest's home that says which routings there are.
 const FILE: &str = "routings";
@@ -66,6 +67,15 @@ impl Switch {
         let names = self.said.routings.iter().map(|routing| &routing.name);
         self.said.on = names.filter(|name| needed.contains(*name)).cloned().collect();
         self
+    }
+
+    /// A digest of what the source asks of the rest: its objects, before anything is in force, and the routings.
+    pub(super) fn digest(&self, rest: &ObjectSet) -> String {
+        let objects = render::set_digest(rest);
+        if self.is_empty() {
+            return objects;
+        }
+        manifest::digest(&json!([objects, self.said.routings]))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -140,21 +150,21 @@ pub(super) struct Turn {
 pub(super) fn turn(repo: &mut dyn Repo, parent: Oid, root: Oid, app: &AppId, state: &State) -> Result<Turn, Trouble> {
     let Some(before) = recorded(repo, parent, &app.path)? else { return Ok(Turn::default()) };
     let mut parts = Parts::read(repo, parent, &app.path)?;
-    let was = parts.apps.insert(app.name.clone(), state.clone());
+    let was = parts.apps.insert(app.name.clone(), state.clone()).and_then(|was| was.shape.shared);
+    if was == state.shape.shared {
+        return Ok(Turn::default());
+    }
     let after = before.clone().turned(&needed(parts.apps.values()));
     if after == before {
-        let was = was.and_then(|was| was.shape.shared);
         let users = |name: &String| {
             let users = parts.apps.iter().filter(|(user, state)| **user != app.name && state.shape.shared.as_ref() == Some(name));
             users.map(|(user, _)| format!("`{user}`")).collect::<Vec<_>>().join(" and ")
         };
         let in_force = |name: &Option<String>| name.clone().filter(|name| after.said.on.contains(name));
-        let changes = was != state.shape.shared;
         let left = in_force(&was).map(|name| format!("The shared routing `{name}` stays in force for {}.", users(&name)));
         let joined = in_force(&state.shape.shared)
             .map(|name| format!("The shared routing `{name}` is in force already, for {}.", users(&name)));
-        let why = left.into_iter().chain(joined).filter(|_| changes).collect();
-        return Ok(Turn { changes: Vec::new(), why });
+        return Ok(Turn { changes: Vec::new(), why: left.into_iter().chain(joined).collect() });
     }
     let Some(record) = parts.record.clone().filter(|_| parts.is_as_left()) else {
         let why = "What people changed in what the Rollouts share must be settled first: the shared routing stays as it stands.";

@@ -18,7 +18,6 @@ use crate::api::Repository;
 use crate::engine::{History, Hold, Reason, State};
 use crate::git::{Heads, Oid};
 use crate::manifest::{ObjectKey, ObjectSet};
-use crate::render;
 use crate::render::scope::{Handover, Holder, Pair, hand_over};
 
 /// Commits that are not yet published: whose, which, and their subjects.
@@ -47,7 +46,7 @@ struct Draft {
     /// The rest's objects now.
     rest: ObjectSet,
     next: Handover,
-    /// Digest of the objects that the rest is to have, before shared routings change them.
+    /// A digest of what the rest is to be, whatever is in force ([`Switch::digest`]).
     digest: String,
     /// The shared routings as they are, and as they are to be.
     recorded: Option<Switch>,
@@ -210,7 +209,8 @@ impl Reconciler<'_> {
         let Some(head) = head else {
             let parts = Parts { record: None, apps: BTreeMap::new(), entries: BTreeMap::new() };
             let next = hand_over(&directory.objects, &directory.scopes, &[], &ObjectSet::default(), false);
-            let digest = render::set_digest(&next.rest);
+            let switch = Switch::of(&directory.routings, &directory.objects, []);
+            let digest = switch.digest(&next.rest);
             return Ok(Draft {
                 parts,
                 holders: Vec::new(),
@@ -220,7 +220,7 @@ impl Reconciler<'_> {
                 next,
                 digest,
                 recorded: None,
-                switch: Switch::of(&directory.routings, &directory.objects, []),
+                switch,
                 single: false,
             });
         };
@@ -260,7 +260,7 @@ impl Reconciler<'_> {
         let none_in_force = recorded.as_ref().is_none_or(|recorded| recorded.in_force().next().is_none());
         let single = directory.members.len() == 1 && holders.len() == 1 && switch.is_empty() && none_in_force;
         let mut next = hand_over(&directory.objects, &directory.scopes, &holders, &rest, single);
-        let digest = render::set_digest(&next.rest);
+        let digest = switch.digest(&next.rest);
         switch.apply(&mut next.rest)?;
         Ok(Draft { parts, holders, places, loose, rest, next, digest, recorded, switch, single })
     }
