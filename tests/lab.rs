@@ -14,6 +14,7 @@ pub(crate) mod rests;
 pub(crate) mod servers;
 pub(crate) mod watch;
 
+mod controllers;
 mod daemon_sets;
 mod doctor;
 mod ground;

@@ -4,7 +4,6 @@ mod clones;
 pub(crate) mod daemon_sets;
 mod figures;
 mod git;
-mod kit;
-mod lab;
+pub(crate) mod kit;
 mod sizes;
 mod traffic;

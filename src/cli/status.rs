@@ -61,6 +61,9 @@ fn details(app: &AppReport, now: Timestamp) -> Vec<String> {
         lines.push(hold_line(hold, now));
         lines.extend(hold.then.as_ref().map(|then| styled(DIM, then)));
     }
+    if let Some(name) = &app.shared_routing {
+        lines.push(format!("shared routing `{name}` is in force for it"));
+    }
     for (name, value) in &app.metrics {
         lines.push(format!("{name}: {value}"));
     }

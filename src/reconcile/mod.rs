@@ -134,6 +134,9 @@ pub struct AppReport {
     /// Percent of requests for the candidate, where a weight is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<u32>,
+    /// The routing that it shares with other Rollouts and needs now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_routing: Option<String>,
     /// Updated and all pods, where they are counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pods: Option<Pods>,

@@ -116,7 +116,7 @@ fn part(
         }
         if !own.is_empty() {
             let switch = switch::recorded(repo, parent, path)?.unwrap_or_default();
-            switch.take_back(&mut left)?;
+            switch.take_back(&mut left);
             record.digest = switch.digest(&left);
             record.parent = Some(parent.to_string());
             changes.push(record.change(path)?);
@@ -177,7 +177,7 @@ pub(super) fn eject(
             let all = before.values().flat_map(ObjectSet::values).chain(objects.values());
             let mut all: ObjectSet = all.cloned().collect();
             let switch = switch::recorded(repo, parent, &app.path)?.unwrap_or_default();
-            switch.take_back(&mut all)?;
+            switch.take_back(&mut all);
             record.digest = switch.digest(&all);
             record.parent = Some(parent.to_string());
             changes.push(record.change(&app.path)?);

@@ -65,7 +65,7 @@ pub(super) fn fault(rollout: &Rollout, objects: &ObjectSet) -> Option<Trouble> {
 }
 
 /// What to do about a script that does not work.
-const MEND: &str = "mend the script; `windlass lua test` tries it on test data (docs/tasks/lua.md). Until then no step begins; \
+pub(super) const MEND: &str = "mend the script; `windlass lua test` tries it on test data (docs/tasks/lua.md). Until then no step begins; \
                     a rollback needs no script";
 /// The scripts of all steps of one Rollout have this long. Each run has a limit of its own (`lua::run`), so that what
 /// comes near this one has many steps with scripts that are slow beyond any use.

@@ -10,7 +10,7 @@ use crate::api::{
 use crate::manifest::ObjectSet;
 use crate::metrics::template;
 use crate::render::scope::Member;
-use crate::render::traffic;
+use crate::render::{RenderError, traffic};
 use crate::source::{self, Chart, Options, RendererKind, Tree};
 
 /// The Rollout of a source directory, judged together with the objects beside it, with the source's scripts for its routes.
@@ -235,7 +235,11 @@ fn shared_routings(
     }
     for routing in &routings {
         if let Some(error) = traffic::check_shared(objects, routing).into_iter().next() {
-            return Err(Trouble::Invalid(format!("TrafficRouting `{}`: {error}", routing.name)));
+            let help = match error {
+                RenderError::Script { .. } => format!("\n    = help: {}", scripts::MEND),
+                _ => String::new(),
+            };
+            return Err(Trouble::Invalid(format!("TrafficRouting `{}`: {error}{help}", routing.name)));
         }
     }
     if let Err(error) = traffic::share(objects, &routings) {

@@ -15,7 +15,7 @@ use super::parts::{self, Parts};
 use crate::api::SharedRouting;
 use crate::engine::State;
 use crate::git::{Change, Oid, Repo};
-use crate::manifest::{self, ObjectSet};
+use crate::manifest::{self, ObjectKey, ObjectSet};
 use crate::render::{self, traffic};
 
 /// The file of the rest's home that says which routings there are.
@@ -88,26 +88,26 @@ impl Switch {
 
     /// Changes the rest's objects, which are as the user wrote them.
     pub(super) fn apply(&self, rest: &mut ObjectSet) -> Result<(), Trouble> {
-        for object in self.changed()?.values() {
-            rest.insert(object.clone());
-        }
+        let changed = traffic::share(&self.plain, self.in_force())
+            .map_err(|error| Trouble::Invalid(format!("the shared routings cannot be carried out: {error}")))?;
+        changed.values().for_each(|object| drop(rest.insert(object.clone())));
         Ok(())
     }
 
-    /// Brings the rest's objects back to how the user wrote them.
-    pub(super) fn take_back(&self, rest: &mut ObjectSet) -> Result<(), Trouble> {
-        for (key, _) in self.changed()?.iter() {
-            match self.plain.get(key) {
-                Some(object) => drop(rest.insert(object.clone())),
-                None => drop(rest.remove(key)),
+    /// Brings the rest's objects back to how the user wrote them. No script is asked: this is what a rollback needs.
+    pub(super) fn take_back(&self, rest: &mut ObjectSet) {
+        for (key, object) in self.plain.iter() {
+            // Services that Rollouts have are none of the rest's.
+            if rest.get(key).is_some() {
+                rest.insert(object.clone());
             }
         }
-        Ok(())
+        let added: Vec<ObjectKey> = rest.iter().map(|(key, _)| key.clone()).filter(|key| self.has_added(key)).collect();
+        added.iter().for_each(|key| drop(rest.remove(key)));
     }
 
-    fn changed(&self) -> Result<ObjectSet, Trouble> {
-        traffic::share(&self.plain, self.in_force())
-            .map_err(|error| Trouble::Invalid(format!("the shared routings cannot be carried out: {error}")))
+    fn has_added(&self, key: &ObjectKey) -> bool {
+        self.plain.get(key).is_none() && self.in_force().any(|shared| traffic::adds(shared, key))
     }
 
     /// Its files in the rest's home.
@@ -175,8 +175,14 @@ pub(super) fn turn(repo: &mut dyn Repo, parent: Oid, root: Oid, app: &AppId, sta
     for objects in parts::objects_by_file(repo, parent, &app.path, own.iter().cloned())?.values() {
         objects.values().for_each(|object| drop(rest.insert(object.clone())));
     }
-    before.take_back(&mut rest)?;
-    after.apply(&mut rest)?;
+    before.take_back(&mut rest);
+    match after.apply(&mut rest) {
+        Err(trouble) if state.shape.shared.is_none() => {
+            // Who lets go of one is not held by another that does not work.
+            return Ok(Turn { changes: Vec::new(), why: vec![format!("The shared routings stay as they stand: {trouble}.")] });
+        }
+        result => result?,
+    }
     let entries = layout::own_entries(repo, root, &app.path)?;
     let written = parts::rewrite(repo, Some(parent), &app.path, (&entries, &own), &rest)?;
     let mut changes = vec![Change::Root { tree: root }];

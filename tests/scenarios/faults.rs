@@ -54,7 +54,7 @@ fn report(trials: &[Trial<'_>], what: &str) -> u64 {
 /// memory. Every so many effects of each scenario are tried, other ones in each; `WINDLASS_CRASHES=all` tries them all.
 #[test]
 fn a_crash_anywhere_changes_no_commit() {
-    let stride = if std::env::var("WINDLASS_CRASHES").is_ok_and(|value| value == "all") { 1 } else { 80 };
+    let stride = if std::env::var("WINDLASS_CRASHES").is_ok_and(|value| value == "all") { 1 } else { 120 };
     let all: Vec<_> = all().into_iter().filter(|(_, script)| script.directive("crash").is_none()).collect();
     let plays = each(&all, |(_, script)| {
         let played = play(script, &Conditions::default()).unwrap();

@@ -35,6 +35,7 @@ pub(super) fn report(id: AppId, hold: Option<Hold>, trouble: Option<Trouble>) ->
         step: 0,
         steps: 0,
         traffic: None,
+        shared_routing: None,
         pods: None,
         hold,
         error: trouble.as_ref().map(ToString::to_string),

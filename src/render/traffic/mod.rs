@@ -22,7 +22,7 @@ use provider::{Change, Place, places};
 pub use describe::{describe, describe_parts, describe_shared};
 pub use lua::Run;
 pub use services::canary_service;
-pub use shared::{check_shared, known_to, share};
+pub use shared::{adds, check_shared, known_to, share};
 
 /// What the providers that can be named are called.
 pub fn known() -> Vec<&'static str> {

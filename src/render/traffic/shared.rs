@@ -98,3 +98,10 @@ pub fn known_to<'a>(objects: &ObjectSet, routings: impl IntoIterator<Item = &'a 
     }
     found
 }
+
+/// Whether a shared routing that is in force adds an object of this name beside the user's own: an Ingress gets a second one.
+pub fn adds(shared: &SharedRouting, key: &ObjectKey) -> bool {
+    let ingresses = shared.routings.iter().filter_map(|routing| routing.ingress.as_ref());
+    let mut names = ingresses.map(|ingress| services::canary_name(&ingress.name));
+    key.group == "networking.k8s.io" && key.kind == "Ingress" && names.any(|name| name == key.name)
+}

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::manifest::Object;
 use crate::render::RenderError;
-use crate::render::traffic::services::copy_as;
+use crate::render::traffic::services::{canary_name, copy_as};
 use crate::render::traffic::{At, same_namespace, taken, unusable};
 
 /// Whether the Ingress sends requests to the stable Service by a rule, and is one that the API server still takes.
@@ -41,7 +41,7 @@ pub(in crate::render::traffic) fn name_is_free(ingress: &Object, at: &At) -> Res
 
 /// The second Ingress without its spec, with the annotations of the stable one whose keys are to be `kept`.
 pub(in crate::render::traffic) fn canary_of(ingress: &Object, kept: impl Fn(&str) -> bool) -> Object {
-    let mut canary = copy_as(ingress, &format!("{}-canary", ingress.name()));
+    let mut canary = copy_as(ingress, &canary_name(ingress.name()));
     if let Some(Value::Object(annotations)) = canary.get_mut("/metadata/annotations") {
         annotations.retain(|key, _| kept(key));
     }

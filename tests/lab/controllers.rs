@@ -11,9 +11,9 @@ use windlass::manifest::ObjectSet;
 use windlass::sim::Rng;
 use windlass::sim::cluster::Cluster;
 
-use crate::lab::servers::Lab;
+use super::servers::Lab;
 
-use super::kit::{IMAGE, NAMESPACE, Step, key};
+use crate::world::kit::{self, IMAGE, NAMESPACE, Step, key};
 
 /// What is compared of a Deployment.
 #[derive(Debug, Default, PartialEq)]
@@ -239,7 +239,7 @@ fn rests(name: &str, steps: &[Step], order: u64) -> Vec<Seen> {
         cluster.shuffle(order);
     }
     let play = |step: &Step| {
-        super::kit::play(&mut cluster, name, step);
+        kit::play(&mut cluster, name, step);
         simulated(&cluster, name)
     };
     steps.iter().map(play).collect()
