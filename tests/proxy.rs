@@ -2,6 +2,7 @@
 //! ingress controller and the gateway, and for the pods; `conf` says in its words what annotations and routes mean. The pods behind a
 //! Service are those of the simulated cluster, which is given the same objects. Skipped, and says so, where there is no nginx.
 
+mod chain;
 mod conf;
 mod nginx;
 
