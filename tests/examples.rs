@@ -191,6 +191,7 @@ fn several_rollouts() {
 fn shared_routing() {
     let desk = copy("shared-routing");
     desk.windlass(&["run"]).exits(0);
+    desk.windlass(&["validate", "apps"]).exits(0).tells(&["but HTTPRoute shop/entry: a shared routing changes it"]);
     let entry = "deploy:apps/shop/httproute-entry.yaml";
     let plain = desk.git(&["show", entry]);
     assert!(!plain.contains("gray"), "{plain}");

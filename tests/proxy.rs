@@ -70,6 +70,17 @@ fn objects(desk: &Desk, commit: &str) -> ObjectSet {
     manifests.flat_map(|path| read(path).into_iter().map(|document| document.object)).collect()
 }
 
+/// Looks at each commit that has come since: its subject, its objects, and the cluster that has been given them.
+fn each_commit(desk: &Desk, before: &str, cluster: &mut Cluster, mut look: impl FnMut(&str, &ObjectSet, &Cluster)) {
+    for line in desk.git(&["log", "--reverse", "--format=%H %s", &format!("{before}..deploy")]).lines() {
+        let (commit, subject) = line.split_once(' ').unwrap();
+        let live = objects(desk, commit);
+        cluster.apply(&live).unwrap();
+        cluster.advance(60_000);
+        look(subject, &live, cluster);
+    }
+}
+
 /// Releases version 2, and says for each commit what part of the requests it answers: of plain ones, and of testers'. Where the simulated
 /// world sees it otherwise than the proxy, or it is not as `wanted`, that fails.
 fn release(strategy: &str, routes: &str, wanted: &[&str]) {
@@ -84,12 +95,8 @@ fn release(strategy: &str, routes: &str, wanted: &[&str]) {
     desk.edit("shop/app.yaml", "version: '1'", "version: '2'").edit("shop/app.yaml", "shop:1", "shop:2").commit("version 2");
     desk.windlass(&["run", "--until-done", "--timeout", "30s"]).exits(0);
     let mut told = Vec::new();
-    for line in desk.git(&["log", "--reverse", "--format=%H %s", &format!("{before}..deploy")]).lines() {
-        let (commit, subject) = line.split_once(' ').unwrap();
-        let live = objects(&desk, commit);
-        cluster.apply(&live).unwrap();
-        cluster.advance(60_000);
-        let proxy = Nginx::start(&conf::of(&live, &cluster, HOST));
+    each_commit(&desk, &before, &mut cluster, |subject, live, cluster| {
+        let proxy = Nginx::start(&conf::of(live, cluster, HOST));
         let mut text = subject.strip_prefix("shop: ").unwrap().to_owned();
         for (name, request) in [("all", Request::to(HOST)), ("testers", Request::to(HOST).header("x-canary", "always"))] {
             let answers = proxy.ask(&request, REQUESTS);
@@ -103,7 +110,7 @@ fn release(strategy: &str, routes: &str, wanted: &[&str]) {
             write!(text, "; {name} {simulated:.0} %").unwrap();
         }
         told.push(text);
-    }
+    });
     assert_eq!(told, wanted);
 }
 

@@ -317,7 +317,7 @@ pub(super) struct GotoArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// rollout, repository, config or kruise-rollout
+    /// rollout, traffic-routing, repository, config or kruise-rollout
     #[arg(default_value = "rollout")]
     pub document: String,
 }

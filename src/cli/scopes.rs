@@ -21,6 +21,10 @@ pub(super) fn lines(place: &str, scopes: &Scopes) -> Vec<String> {
         lines.push(
             "  the rest is shared or reached by none: it follows the source at once, and no rollback touches it".to_owned(),
         );
+        let shared: Vec<String> = scopes.common().map(ToString::to_string).collect();
+        if !shared.is_empty() {
+            lines.push(format!("  but {}: a shared routing changes it while a release needs that", shared.join(", ")));
+        }
     }
     lines
 }

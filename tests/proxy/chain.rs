@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use windlass::sim::cluster::{Cluster, Request};
 
 use super::nginx::{self, Nginx};
-use super::{HOST, conf, objects};
+use super::{HOST, conf, each_commit, objects};
 use crate::cli::desk::Desk;
 
 const APPS: [&str; 2] = ["cart", "stock"];
@@ -98,12 +98,8 @@ fn marked_requests_meet_the_new_versions() {
     desk.commit("version 2");
     desk.windlass(&["run", "--until-done", "--timeout", "60s"]).exits(0);
     let mut told = Vec::new();
-    for line in desk.git(&["log", "--reverse", "--format=%H %s", &format!("{before}..deploy")]).lines() {
-        let (commit, subject) = line.split_once(' ').unwrap();
-        let live = objects(&desk, commit);
-        cluster.apply(&live).unwrap();
-        cluster.advance(60_000);
-        let proxy = Nginx::start(&conf::chain(&live, &cluster, HOST, &APPS));
+    each_commit(&desk, &before, &mut cluster, |subject, live, cluster| {
+        let proxy = Nginx::start(&conf::chain(live, cluster, HOST, &APPS));
         let mut text = subject.to_owned();
         for (who, value) in [("testers", "yes"), ("others", "no")] {
             write!(text, "; {who}:").unwrap();
@@ -117,7 +113,7 @@ fn marked_requests_meet_the_new_versions() {
             }
         }
         told.push(text);
-    }
+    });
     let wanted = [
         "stock: step 1/2, grow to 1 of 4 pods; testers: cart 0 % stock 0 %; others: cart 0 % stock 0 %",
         "cart: step 1/2, shift requests with header `x-env: gray` to 1 of 4 pods; shared routing `testers`; testers: cart 100 % stock 0 %; \

@@ -134,6 +134,11 @@ impl Scopes {
         names.next().filter(|_| names.next().is_none()).map(String::as_str)
     }
 
+    /// The routes that Rollouts share.
+    pub fn common(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.common.iter()
+    }
+
     /// Whether the directory has this object.
     pub fn has(&self, key: &ObjectKey) -> bool {
         self.reached.contains_key(key)
