@@ -34,6 +34,11 @@ fn ready(value: &mut Value, status: &str, reason: &str, message: &str) {
     value["status"]["conditions"] = json!([{"type": "Ready", "status": status, "reason": reason, "message": message}]);
 }
 
+fn condition(value: &mut Value, kind: &str, status: &str, reason: &str, message: &str) {
+    let condition = json!({"type": kind, "status": status, "reason": reason, "message": message});
+    value["status"]["conditions"].as_array_mut().unwrap().push(condition);
+}
+
 #[test]
 fn what_counts_as_applied() {
     assert_eq!(at(|_| {}), None);
@@ -111,7 +116,7 @@ fn what_holds_it_up() {
                 revision(value, OLDER, OURS);
                 ready(value, "Unknown", "Progressing", "Running health checks for revision deploy@sha1:a0 with a timeout of 5m");
             },
-            "is at b0b0b0b0b0, which is before the commit; it has applied the commit and waits for its health, which a Deployment that is held at a step never has: set `spec.wait: false`, or give `spec.healthCheckExprs` for it",
+            "is at b0b0b0b0b0, which is before the commit; it waits for its health, which a Deployment that is held at a step never has: set `spec.wait: false`, or give `spec.healthCheckExprs` for it",
         ),
         (
             |value| {
@@ -132,7 +137,63 @@ fn what_holds_it_up() {
                 revision(value, OLDER, OURS);
                 ready(value, "Unknown", "Progressing", "Running health checks for revision deploy@sha1:a0 with a timeout of 5m");
             },
-            "is at b0b0b0b0b0, which is before the commit; it has applied the commit and waits for its health, which a Deployment that is held at a step never has: remove the workload from `spec.healthChecks`, or give `spec.healthCheckExprs` for it",
+            "is at b0b0b0b0b0, which is before the commit; it waits for its health, which a Deployment that is held at a step never has: remove the workload from `spec.healthChecks`, or give `spec.healthCheckExprs` for it",
+        ),
+        // as kustomize-controller 1.7 says it: while it checks, and while it tries again after a check that failed
+        (
+            |value| {
+                value["spec"]["wait"] = json!(true);
+                revision(value, OLDER, OURS);
+                ready(value, "Unknown", "Progressing", "Reconciliation in progress");
+                condition(
+                    value,
+                    "Healthy",
+                    "Unknown",
+                    "Progressing",
+                    "Running health checks for revision deploy@sha1:a0 with a timeout of 30s",
+                );
+            },
+            "is at b0b0b0b0b0, which is before the commit; it waits for its health, which a Deployment that is held at a step never has: set `spec.wait: false`, or give `spec.healthCheckExprs` for it",
+        ),
+        (
+            |value| {
+                value["spec"]["wait"] = json!(true);
+                revision(value, OLDER, OURS);
+                ready(value, "Unknown", "Progressing", "Reconciliation in progress");
+                condition(
+                    value,
+                    "Healthy",
+                    "False",
+                    "HealthCheckFailed",
+                    "timeout waiting for: [Deployment/shop/checkout status: 'InProgress']",
+                );
+            },
+            "is at b0b0b0b0b0, which is before the commit; it waits for its health, which a Deployment that is held at a step never has: set `spec.wait: false`, or give `spec.healthCheckExprs` for it",
+        ),
+        // the check before this commit's was passed
+        (
+            |value| {
+                value["spec"]["wait"] = json!(true);
+                revision(value, OLDER, OURS);
+                ready(value, "Unknown", "Progressing", "Reconciliation in progress");
+                condition(value, "Healthy", "True", "Succeeded", "Health check passed in 1s");
+            },
+            "is at b0b0b0b0b0, which is before the commit; it is applying the commit",
+        ),
+        // what a check said before the setting was changed
+        (
+            |value| {
+                revision(value, OLDER, OURS);
+                ready(value, "Unknown", "Progressing", "Reconciliation in progress");
+                condition(
+                    value,
+                    "Healthy",
+                    "False",
+                    "HealthCheckFailed",
+                    "timeout waiting for: [Deployment/shop/checkout status: 'InProgress']",
+                );
+            },
+            "is at b0b0b0b0b0, which is before the commit; it is applying the commit",
         ),
         (
             |value| {

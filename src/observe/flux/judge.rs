@@ -63,24 +63,33 @@ pub fn missing(kustomization: &Kustomization, live: &Live<'_>) -> Option<String>
 fn why(kustomization: &Kustomization, attempted: Option<Place>) -> String {
     let spec = &kustomization.spec;
     let waits = spec.wait.unwrap_or(false) || spec.health_checks.as_ref().is_some_and(|checks| !checks.is_empty());
-    let ready = kustomization.condition("Ready").filter(|ready| ready.status != "True");
-    let is = |reason: &str| ready.is_some_and(|ready| ready.reason.as_deref() == Some(reason));
-    let healths =
-        ready.and_then(|ready| ready.message.as_deref()).is_some_and(|text| text.to_lowercase().contains("health check"));
-    if waits && (healths || is("HealthCheckFailed")) {
+    if waits && unhealthy(kustomization) {
         let setting =
             if spec.wait.unwrap_or(false) { "set `spec.wait: false`" } else { "remove the workload from `spec.healthChecks`" };
-        let which = if attempted == Some(Place::Ours) { "it has applied the commit and waits" } else { "it waits" };
         return format!(
-            "; {which} for its health, which a Deployment that is held at a step never has: {setting}, or give `spec.healthCheckExprs` for it"
+            "; it waits for its health, which a Deployment that is held at a step never has: {setting}, or give `spec.healthCheckExprs` for it"
         );
     }
-    match ready {
+    match kustomization.condition("Ready").filter(|ready| ready.status != "True") {
         Some(ready) if attempted == Some(Place::Ours) && ready.status == "Unknown" => "; it is applying the commit".to_owned(),
         Some(ready) if ready.status == "False" => format!("; {}", told(ready)),
         _ if attempted == Some(Place::Ours) => "; it is applying the commit".to_owned(),
         _ => String::new(),
     }
+}
+
+/// Whether a health check runs, or the newest one failed. Ready says so only for the moment between a failure and the next attempt,
+/// during which it is `Reconciliation in progress`; Healthy says so all the while (kustomize-controller 1.7).
+fn unhealthy(kustomization: &Kustomization) -> bool {
+    let is_of_health = |condition: &Condition| {
+        condition.kind == "Healthy"
+            || condition.reason.as_deref() == Some("HealthCheckFailed")
+            || condition.message.as_deref().is_some_and(|text| text.to_lowercase().contains("health check"))
+    };
+    ["Healthy", "Ready"]
+        .iter()
+        .filter_map(|kind| kustomization.condition(kind))
+        .any(|condition| condition.status != "True" && is_of_health(condition))
 }
 
 fn told(condition: &Condition) -> String {
