@@ -171,6 +171,7 @@ fn rows(kind: (&str, &str, &str), rollout: &Rollout) -> Vec<(String, String)> {
         let input = Input {
             rollout,
             spec_gone: false,
+            halted: false,
             state: Some(state),
             stable: Some(&step.stable),
             candidate: step.candidate.as_ref(),

@@ -190,7 +190,7 @@ fn announce(terminal: &mut Terminal, app: &AppReport, now: jiff::Timestamp, said
 
 /// Seconds until something can be due.
 fn pause(pass: &Pass, args: &RunArgs, now: jiff::Timestamp) -> u64 {
-    let busy = pass.apps.iter().any(|app| app.phase != "Healthy" && app.error.is_none());
+    let busy = pass.apps.iter().any(|app| app.phase != "Healthy" && (app.error.is_none() || app.hold.is_some()));
     let next = pass.apps.iter().filter_map(|app| app.next_check_at).min();
     let until = next.map(|next| u64::try_from(next.as_second() - now.as_second()).unwrap_or(0).max(1));
     let most = if busy { BUSY } else { args.interval };

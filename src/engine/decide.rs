@@ -8,7 +8,7 @@ use super::input::{Decision, GateFact, Hold, Input, Move, Reason, Seen, Source};
 use super::legs::{self, Ground};
 use super::moves::{self, NextSlots};
 use super::state::{Leg, Outcome, Phase, Rollback, STATE_VERSION, SlotFacts, State, Stop};
-use super::{back, history, judge, nodes, wait};
+use super::{back, halt, history, judge, nodes, wait};
 use crate::api::{OnFailure, Rollout};
 use crate::render::{self, Pods, RenderError, Shape};
 
@@ -17,6 +17,11 @@ use crate::render::{self, Pods, RenderError, Shape};
 /// # Errors
 /// The Rollout and the objects do not fit together; the app holds, nothing is written.
 pub fn decide(input: &Input<'_>) -> Result<Decision, RenderError> {
+    halt::keep(input, freely(input))
+}
+
+/// As if nothing kept it from going on.
+fn freely(input: &Input<'_>) -> Result<Decision, RenderError> {
     let Some(recorded) = input.state else { return adopt(input) };
     if let Some(decision) = history::decide(input, recorded)? {
         return Ok(decision);

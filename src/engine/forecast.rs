@@ -79,6 +79,7 @@ pub fn forecast(
         let input = Input {
             rollout,
             spec_gone: false,
+            halted: false,
             state: state.as_ref(),
             stable: stable.as_ref(),
             candidate: candidate.as_ref(),

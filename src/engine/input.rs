@@ -18,6 +18,9 @@ pub struct Input<'a> {
     pub rollout: &'a Rollout,
     /// Whether the Rollout file is gone from the source.
     pub spec_gone: bool,
+    /// Whether the source cannot be read, or what it says cannot be done. `rollout` is the recorded one then, `source` is `None`, and a
+    /// release goes back where its gates and deadlines say so, but never on.
+    pub halted: bool,
     /// `None`: Windlass has not met this app yet.
     pub state: Option<&'a State>,
     pub stable: Option<&'a ObjectSet>,

@@ -5,6 +5,7 @@ mod command;
 mod decide;
 mod forecast;
 mod gates;
+mod halt;
 mod history;
 mod input;
 mod judge;

@@ -9,7 +9,7 @@ use super::rest::Resting;
 use super::tend::{RestReport, Written};
 use super::{AppReport, Made, Pass, Reconciler, Trouble};
 use crate::api::Repository;
-use crate::engine::{self, Decision, Move, State};
+use crate::engine::{self, Decision, Move, Phase, State};
 use crate::git::{Heads, Oid, Push};
 use crate::render::Routes;
 
@@ -146,8 +146,8 @@ impl Reconciler<'_> {
         pass.apps.extend(rests.iter().filter_map(|rest| rest.report.clone()));
         for app in apps.iter().filter(|app| self.is_chosen(&app.id)).cloned().collect::<Vec<_>>() {
             let app = waiting(app, &rests);
-            let report = match self.gather(&heads, &settings, &app, false).and_then(|gathered| self.decide(&gathered)) {
-                Ok((decision, report)) => AppReport { hold: held(&decision, report.hold.clone()), ..report },
+            let report = match self.judge(&heads, &settings, &app) {
+                Ok((_, decision, report)) => AppReport { hold: held(&decision, report.hold.clone()), ..report },
                 Err(trouble) if !last && trouble.is_local() => return Err(trouble),
                 Err(trouble) => failed(&app, &trouble),
             };
@@ -173,8 +173,7 @@ impl Reconciler<'_> {
         app: &App,
         head: Option<Oid>,
     ) -> (AppReport, Option<(Oid, String)>, Option<Resting>) {
-        let result = self.gather(heads, settings, app, false).and_then(|gathered| {
-            let (decision, report) = self.decide(&gathered)?;
+        let result = self.judge(heads, settings, app).and_then(|(gathered, decision, report)| {
             let resting = gathered.resting(&app.origin, &decision);
             let commit = self.due(&gathered, decision, head, settings)?;
             Ok((report, commit, resting))
@@ -188,10 +187,31 @@ impl Reconciler<'_> {
                 let resting = resting.filter(|_| commit.is_none() && report.next_check_at.is_none()).map(told);
                 (report, commit, resting)
             }
-            Err(trouble) => {
-                tracing::debug!(app = %app.id, "{trouble}");
-                (failed(app, &trouble), None, None)
+            Err(trouble) => (failed(app, &trouble), None, None),
+        }
+    }
+
+    /// Brings together what an app's decision needs, and decides. Where that cannot be done in the middle of a release, the release does
+    /// not go on, but what is recorded still takes it back: then the report holds the trouble, too.
+    fn judge(&mut self, heads: &Heads, settings: &Repository, app: &App) -> Result<(Gathered, Decision, AppReport), Trouble> {
+        let trouble = match self.gather(heads, settings, app, false).and_then(|gathered| self.decide(gathered)) {
+            Err(trouble) if !trouble.is_local() => trouble,
+            other => return other,
+        };
+        tracing::debug!(app = %app.id, "{trouble}");
+        if app.state.as_ref().is_none_or(|state| state.phase != Phase::Releasing) {
+            return Err(trouble);
+        }
+        let halted = App { origin: Origin::Broken(trouble.clone()), ..app.clone() };
+        let gathered = self.gather(heads, settings, &halted, true);
+        match gathered.and_then(|gathered| self.decide(Gathered { halted: true, ..gathered })) {
+            Ok((gathered, decision, report)) => {
+                let report = AppReport { error: Some(trouble.to_string()), trouble: Some(trouble), ..report };
+                Ok((gathered, decision, report))
             }
+            Err(other) if other.is_local() => Err(other),
+            // It is told first what a person can mend.
+            Err(_) => Err(trouble),
         }
     }
 
@@ -244,8 +264,7 @@ impl Reconciler<'_> {
         publish::write(&mut *self.repo, head, &frame, step)
     }
 
-    /// Decides for one app.
-    pub(super) fn decide(&mut self, gathered: &Gathered) -> Result<(Decision, AppReport), Trouble> {
+    fn decide(&self, gathered: Gathered) -> Result<(Gathered, Decision, AppReport), Trouble> {
         let input = gathered.input(gathered.now);
         let decision = engine::decide(&input)?;
         let (state, hold) = match &decision {
@@ -257,10 +276,8 @@ impl Reconciler<'_> {
             (Some(state), Some(hold)) => engine::next_check(&input, state, hold),
             _ => None,
         };
-        let mut report = report(gathered, state.as_ref());
-        report.hold = hold;
-        report.next_check_at = next_check_at;
-        Ok((decision, report))
+        let report = AppReport { hold, next_check_at, ..report(&gathered, state.as_ref()) };
+        Ok((gathered, decision, report))
     }
 }
 

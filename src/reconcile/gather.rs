@@ -24,6 +24,8 @@ pub(super) struct Gathered {
     pub id: AppId,
     pub rollout: Rollout,
     pub spec_gone: bool,
+    /// Something keeps it from going on, and only its gates and deadlines are asked.
+    pub halted: bool,
     /// As the live branch has it.
     pub recorded: Option<State>,
     /// With what was learned since.
@@ -51,6 +53,7 @@ impl Gathered {
         Input {
             rollout: &self.rollout,
             spec_gone: self.spec_gone,
+            halted: self.halted,
             state: self.state.as_ref(),
             stable: self.stable.as_ref(),
             candidate: self.candidate.as_ref(),
@@ -206,7 +209,7 @@ impl Reconciler<'_> {
         Ok(settings)
     }
 
-    /// `lenient`: a person speaks, so a source that cannot be read is no reason to give up.
+    /// `lenient`: a source that cannot be read is no reason to give up; what is recorded is in force then.
     pub(super) fn gather(&mut self, heads: &Heads, settings: &Repository, app: &App, lenient: bool) -> Result<Gathered, Trouble> {
         if let (Origin::Broken(trouble), None) = (&app.origin, &app.state) {
             return Err(trouble.clone());
@@ -246,6 +249,7 @@ impl Reconciler<'_> {
             id: app.id.clone(),
             rollout,
             spec_gone,
+            halted: false,
             recorded: app.state.clone(),
             state,
             stable,

@@ -166,6 +166,7 @@ fn input<'a>(rollout: &'a Rollout, step: &'a Move, state: &'a State) -> Input<'a
     Input {
         rollout,
         spec_gone: false,
+        halted: false,
         state: Some(state),
         stable: Some(&step.stable),
         candidate: step.candidate.as_ref(),

@@ -86,7 +86,11 @@ impl Lab {
             up.arg("up").arg(&folder).args(parts).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
             if up.status().unwrap().success() {
                 let env = read_env(&std::fs::read_to_string(folder.join("env")).unwrap());
-                return Self { folder, program, env, _place: place };
+                // A busy Gitea may give no token, and `lab up` succeeds all the same.
+                let Some((empty, _)) = env.iter().find(|(_, value)| value.is_empty()) else {
+                    return Self { folder, program, env, _place: place };
+                };
+                println!("lab up gave no {empty}");
             }
             let said = std::fs::read_to_string(folder.join("up.txt")).unwrap_or_default();
             println!("lab up failed at attempt {attempt}:\n{said}");

@@ -46,6 +46,7 @@ pub(crate) fn decide_from<T>(
     work(&Input {
         rollout,
         spec_gone: false,
+        halted: false,
         state,
         stable: last.map(|last| &last.stable),
         candidate: last.and_then(|last| last.candidate.as_ref()),

@@ -424,6 +424,7 @@ fn rollback_reachable(memory: &Memory, side: &Side, time: i64, say: &mut impl Fn
     let input = Input {
         rollout: &side.rollout,
         spec_gone: false,
+        halted: false,
         state: Some(&side.state),
         stable: Some(&side.stable),
         candidate: side.candidate.as_ref(),
