@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::discover::{App, Origin};
-use super::gather::Gathered;
+use super::gather::{Gathered, is_leaving};
 use super::publish::{self, Frame};
 use super::rest::Resting;
 use super::tend::{RestReport, Written};
 use super::{AppReport, Made, Pass, Reconciler, Trouble};
 use crate::api::Repository;
-use crate::engine::{self, Decision, Move, Phase, State};
+use crate::engine::{self, Decision, Move, State};
 use crate::git::{Heads, Oid, Push};
 use crate::render::Routes;
 
@@ -191,20 +191,21 @@ impl Reconciler<'_> {
         }
     }
 
-    /// Brings together what an app's decision needs, and decides. Where that cannot be done in the middle of a release, the release does
-    /// not go on, but what is recorded still takes it back: then the report holds the trouble, too.
+    /// Brings together what an app's decision needs, and decides. Where that cannot be done in the middle of a release, what is recorded
+    /// is in force, and the report holds the trouble, too: the release does not go on, but goes back or, past its last gate, to its end.
     fn judge(&mut self, heads: &Heads, settings: &Repository, app: &App) -> Result<(Gathered, Decision, AppReport), Trouble> {
         let trouble = match self.gather(heads, settings, app, false).and_then(|gathered| self.decide(gathered)) {
             Err(trouble) if !trouble.is_local() => trouble,
             other => return other,
         };
         tracing::debug!(app = %app.id, "{trouble}");
-        if app.state.as_ref().is_none_or(|state| state.phase != Phase::Releasing) {
+        let Some(state) = app.state.as_ref().filter(|state| state.phase.is_busy()) else {
             return Err(trouble);
-        }
-        let halted = App { origin: Origin::Broken(trouble.clone()), ..app.clone() };
-        let gathered = self.gather(heads, settings, &halted, true);
-        match gathered.and_then(|gathered| self.decide(Gathered { halted: true, ..gathered })) {
+        };
+        let halted = !is_leaving(state);
+        let broken = App { origin: Origin::Broken(trouble.clone()), ..app.clone() };
+        let gathered = self.gather(heads, settings, &broken, true);
+        match gathered.and_then(|gathered| self.decide(Gathered { halted, ..gathered })) {
             Ok((gathered, decision, report)) => {
                 let report = AppReport { error: Some(trouble.to_string()), trouble: Some(trouble), ..report };
                 Ok((gathered, decision, report))

@@ -361,7 +361,8 @@ impl Reconciler<'_> {
     }
 }
 
-fn is_leaving(state: &State) -> bool {
+/// Whether it is on its way back, or past its last gate.
+pub(super) fn is_leaving(state: &State) -> bool {
     matches!(state.phase, engine::Phase::RollingBack | engine::Phase::Finalising) || state.rollback.is_some()
 }
 
