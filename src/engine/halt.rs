@@ -11,6 +11,11 @@ pub(super) fn keep(input: &Input<'_>, decision: Result<Decision, RenderError>) -
     match (&decision, input.state.filter(|_| input.halted)) {
         (Ok(Decision::Commit(step)), Some(_)) if is_retreat(step) => decision,
         (Ok(Decision::Commit(_)) | Err(_), Some(recorded)) => hold(input, recorded),
+        (Ok(Decision::Hold(hold, state)), Some(_)) if matches!(hold.reason, Reason::Approval | Reason::Paused) => {
+            // A person's word is taken, and moves nothing yet.
+            let then = format!("nothing goes on before that is mended; `windlass rollback {}` goes back", state.rollout);
+            Ok(Decision::Hold(Hold { then: Some(then), ..hold.clone() }, state.clone()))
+        }
         _ => decision,
     }
 }

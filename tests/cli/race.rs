@@ -51,12 +51,14 @@ fn two_watchers_make_one_commit_per_move() {
             .collect();
         assert_eq!(steps, expected, "{name}");
     }
-    // Each commit was announced, and neither complained. Two that decide in the same second make the same commit, byte for byte: then both
-    // announce it, since who comes second finds the branch where it wanted it.
+    // Each commit was announced, by none of them twice, and neither complained. Both announce one that both have made, byte for byte (they
+    // decided in the same millisecond): who comes second finds the branch where it wanted it, as after a lost reply.
     let mut announced = BTreeSet::new();
     for (out, err) in &outputs {
         assert!(!err.to_lowercase().contains("error") && !err.contains("panicked"), "{err}");
+        let mut own = BTreeSet::new();
         for line in out.lines() {
+            assert!(own.insert(line), "announced twice: {line}\n{outputs:?}");
             announced.insert(line.to_owned());
         }
     }

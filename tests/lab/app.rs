@@ -15,7 +15,7 @@ use super::rests::Subject;
 use super::servers::Lab;
 
 /// The longest wait for anything that a release does. Far more than it takes: a machine may be busy with other things.
-pub(crate) const LONG: Duration = Duration::from_secs(300);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// One app of a repository.
 pub(crate) struct App<'a> {

@@ -34,10 +34,17 @@ fn ready(value: &mut Value, status: &str, reason: &str, message: &str) {
     value["status"]["conditions"] = json!([{"type": "Ready", "status": status, "reason": reason, "message": message}]);
 }
 
-fn condition(value: &mut Value, kind: &str, status: &str, reason: &str, message: &str) {
-    let condition = json!({"type": kind, "status": status, "reason": reason, "message": message});
-    value["status"]["conditions"].as_array_mut().unwrap().push(condition);
+/// As kustomize-controller 1.7 says it while it works on a commit, with the newest word on health.
+fn working(value: &mut Value, status: &str, reason: &str, message: &str) {
+    revision(value, OLDER, OURS);
+    ready(value, "Unknown", "Progressing", "Reconciliation in progress");
+    let healthy = json!({"type": "Healthy", "status": status, "reason": reason, "message": message});
+    value["status"]["conditions"].as_array_mut().unwrap().push(healthy);
 }
+
+const CHECKS: &str = "Running health checks for revision deploy@sha1:a0 with a timeout of 30s";
+const TIMED_OUT: &str = "timeout waiting for: [Deployment/shop/checkout status: 'InProgress']";
+const WAITS: &str = "is at b0b0b0b0b0, which is before the commit; it waits for its health, which a Deployment that is held at a step never has: set `spec.wait: false`, or give `spec.healthCheckExprs` for it";
 
 #[test]
 fn what_counts_as_applied() {
@@ -116,7 +123,7 @@ fn what_holds_it_up() {
                 revision(value, OLDER, OURS);
                 ready(value, "Unknown", "Progressing", "Running health checks for revision deploy@sha1:a0 with a timeout of 5m");
             },
-            "is at b0b0b0b0b0, which is before the commit; it waits for its health, which a Deployment that is held at a step never has: set `spec.wait: false`, or give `spec.healthCheckExprs` for it",
+            WAITS,
         ),
         (
             |value| {
@@ -129,7 +136,7 @@ fn what_holds_it_up() {
                     "timeout waiting for: [Deployment/shop/checkout status: 'InProgress']",
                 );
             },
-            "is at b0b0b0b0b0, which is before the commit; it waits for its health, which a Deployment that is held at a step never has: set `spec.wait: false`, or give `spec.healthCheckExprs` for it",
+            WAITS,
         ),
         (
             |value| {
@@ -139,60 +146,32 @@ fn what_holds_it_up() {
             },
             "is at b0b0b0b0b0, which is before the commit; it waits for its health, which a Deployment that is held at a step never has: remove the workload from `spec.healthChecks`, or give `spec.healthCheckExprs` for it",
         ),
-        // as kustomize-controller 1.7 says it: while it checks, and while it tries again after a check that failed
+        // while it checks, and while it tries again after a check that failed
         (
             |value| {
                 value["spec"]["wait"] = json!(true);
-                revision(value, OLDER, OURS);
-                ready(value, "Unknown", "Progressing", "Reconciliation in progress");
-                condition(
-                    value,
-                    "Healthy",
-                    "Unknown",
-                    "Progressing",
-                    "Running health checks for revision deploy@sha1:a0 with a timeout of 30s",
-                );
+                working(value, "Unknown", "Progressing", CHECKS);
             },
-            "is at b0b0b0b0b0, which is before the commit; it waits for its health, which a Deployment that is held at a step never has: set `spec.wait: false`, or give `spec.healthCheckExprs` for it",
+            WAITS,
         ),
         (
             |value| {
                 value["spec"]["wait"] = json!(true);
-                revision(value, OLDER, OURS);
-                ready(value, "Unknown", "Progressing", "Reconciliation in progress");
-                condition(
-                    value,
-                    "Healthy",
-                    "False",
-                    "HealthCheckFailed",
-                    "timeout waiting for: [Deployment/shop/checkout status: 'InProgress']",
-                );
+                working(value, "False", "HealthCheckFailed", TIMED_OUT);
             },
-            "is at b0b0b0b0b0, which is before the commit; it waits for its health, which a Deployment that is held at a step never has: set `spec.wait: false`, or give `spec.healthCheckExprs` for it",
+            WAITS,
         ),
         // the check before this commit's was passed
         (
             |value| {
                 value["spec"]["wait"] = json!(true);
-                revision(value, OLDER, OURS);
-                ready(value, "Unknown", "Progressing", "Reconciliation in progress");
-                condition(value, "Healthy", "True", "Succeeded", "Health check passed in 1s");
+                working(value, "True", "Succeeded", "Health check passed in 1s");
             },
             "is at b0b0b0b0b0, which is before the commit; it is applying the commit",
         ),
         // what a check said before the setting was changed
         (
-            |value| {
-                revision(value, OLDER, OURS);
-                ready(value, "Unknown", "Progressing", "Reconciliation in progress");
-                condition(
-                    value,
-                    "Healthy",
-                    "False",
-                    "HealthCheckFailed",
-                    "timeout waiting for: [Deployment/shop/checkout status: 'InProgress']",
-                );
-            },
+            |value| working(value, "False", "HealthCheckFailed", TIMED_OUT),
             "is at b0b0b0b0b0, which is before the commit; it is applying the commit",
         ),
         (

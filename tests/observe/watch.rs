@@ -363,10 +363,11 @@ fn a_kustomization_is_kept_in_view_too() {
     until(|| look().missing.is_some_and(|missing| missing.contains("before the commit")));
     desk.api.change("kustomizations", |object| *object = kustomization(OURS));
     until(|| look().applied);
-    // both must say so
+    // both must say so; from now on looks take what is kept, which never goes back
+    desk.until_kept();
     desk.api.change("deployments", |deployment| mark(deployment, "1234abcd00"));
-    // One look: the next one may take a view that was just taken up, and is older.
-    until(|| look().missing.is_some_and(|missing| missing.contains("the live Deployment carries commit-tree 1234abcd")));
+    until(|| !look().applied);
+    assert!(look().missing.unwrap().contains("the live Deployment carries commit-tree 1234abcd"));
 }
 
 /// The service looks at all apps with one observer.
